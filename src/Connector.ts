@@ -1,0 +1,92 @@
+/**
+ * How a pool opens, checks and resets its connections. A connector is the only thing a driver has to bring.
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import { hasProperty } from "effect/Predicate"
+import type * as Scope from "effect/Scope"
+import type { ConfigProblem, FailureKind } from "./PoolError.ts"
+
+const TypeId = "~effect-pool/Connector"
+
+/**
+ * How a pool opens, checks and resets connections of type `A`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Connector<A, E = never, R = never> extends Connector.Options<A, E, R> {
+  readonly [TypeId]: typeof TypeId
+}
+
+/**
+ * @since 0.1.0
+ */
+export declare namespace Connector {
+  /**
+   * What a connector is made of. Only `name` and `connect` are needed; each of the others buys a promise.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  export interface Options<A, E = never, R = never> {
+    /** Names the pool in errors, logs and status, unless the pool's configuration does. */
+    readonly name: string
+    /**
+     * Opens one connection; its finalizer, registered in the `Scope`, closes it. May hang, fail, die or be slow to
+     * interrupt: `connectTimeout` bounds it, and a connection that arrives late is closed.
+     */
+    readonly connect: Effect.Effect<A, E, R | Scope.Scope>
+    /**
+     * A cheap round trip that succeeds while the connection is alive. Without it the pool relies on `closed`, and
+     * discards a connection whose lease was interrupted (unless it can `reset` it).
+     */
+    readonly check?: ((connection: A) => Effect.Effect<unknown, unknown, R>) | undefined
+    /** Makes a connection as new before its next borrower. Runs after the borrower has gone on. */
+    readonly reset?: ((connection: A) => Effect.Effect<unknown, unknown, R>) | undefined
+    /** Whether a lease may have left something behind for `reset`. Default: always. */
+    readonly dirty?: ((connection: A) => boolean) | undefined
+    /** Completes, or fails, when the connection dies by itself. */
+    readonly closed?: ((connection: A) => Effect.Effect<unknown, unknown, R>) | undefined
+    /** What kind of failure an error of `connect` is. Default: `"transient"`. */
+    readonly classify?: ((error: E) => FailureKind) | undefined
+    /** Whether a connection is of no use after its borrower met this error. Default: never. */
+    readonly fatal?: ((error: unknown) => boolean) | undefined
+    /** What is wrong with the connector's own configuration; the pool refuses to start and names it all at once. */
+    readonly problems?: ReadonlyArray<ConfigProblem> | undefined
+  }
+}
+
+/**
+ * Whether a value is a connector.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isConnector = (u: unknown): u is Connector<unknown, unknown, unknown> => hasProperty(u, TypeId)
+
+/**
+ * Makes a connector.
+ *
+ * **Example** (Pooling any scoped resource)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Connector } from "effect-pool"
+ *
+ * const workers = Connector.make({
+ *   name: "workers",
+ *   connect: Effect.acquireRelease(
+ *     Effect.sync(() => ({ run: (n: number) => n * 2 })),
+ *     () => Effect.log("worker stopped")
+ *   )
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <A, E = never, R = never>(
+  options: Connector.Options<A, E, R>
+): Connector<A, E, Exclude<R, Scope.Scope>> => ({ ...(options as Connector.Options<A, E, Exclude<R, Scope.Scope>>), [TypeId]: TypeId })

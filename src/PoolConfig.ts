@@ -1,0 +1,377 @@
+/**
+ * Every knob of a pool: its default, its bounds, and what it bounds.
+ *
+ * @since 0.1.0
+ */
+import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { isObject } from "effect/Predicate"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { type ConfigProblem, PoolConfigError } from "./PoolError.ts"
+import * as RetryPolicy from "./RetryPolicy.ts"
+
+/** The longest time a pool lets anyone wait for anything. A limit that nobody lives to see is not a limit. */
+const longest = Duration.days(1)
+
+const count = (minimum: number, maximum = 1_000_000) =>
+  Schema.Number.check(
+    Schema.makeFilter((n: number) => (Number.isSafeInteger(n) || n === Infinity) && n >= minimum && n <= maximum)
+  ).annotate({ expected: `a whole number from ${minimum} to ${maximum === Infinity ? "Infinity" : maximum}` })
+
+const share = (minimum: number, maximum: number) =>
+  Schema.Number.check(Schema.isBetween({ minimum, maximum })).annotate({
+    expected: `a number from ${minimum} to ${maximum}`
+  })
+
+const duration = (minimum: Duration.Duration, maximum: Duration.Duration) =>
+  Schema.Duration.check(
+    Schema.makeFilter(
+      (d: Duration.Duration) =>
+        Duration.isGreaterThanOrEqualTo(d, minimum) && Duration.isLessThanOrEqualTo(d, maximum)
+    )
+  ).annotate({ expected: `a duration from ${Duration.format(minimum)} to ${Duration.format(maximum)}` })
+
+const timeout = duration(Duration.millis(1), longest)
+const pause = duration(Duration.zero, longest)
+const limit = duration(Duration.millis(1), Duration.infinity)
+
+/**
+ * The configuration of a pool, checked and with every default filled in.
+ *
+ * | field | default | what it bounds |
+ * |---|---|---|
+ * | `name` | the connector's | the pool's name in errors, logs and status |
+ * | `minConnections` | 2 | connections kept open, opened ahead of need |
+ * | `maxConnections` | 10 | connections in every state, those being closed included |
+ * | `acquireTimeout` | 5 s | one acquire, in all: queue, connect and check |
+ * | `connectTimeout` | 5 s | one attempt to connect |
+ * | `checkTimeout` | 2 s | one check |
+ * | `resetTimeout` | 5 s | one reset |
+ * | `closeTimeout` | 5 s | how long a finalizer may hold a place in the pool |
+ * | `idleTimeout` | 300 s | how long a connection above the minimum may rest |
+ * | `maxLifetime` | 30 min | the age of a connection, shortened by a random part of up to 25 % |
+ * | `maxUses` | 1000 | the leases of one connection |
+ * | `healthCheckInterval` | 30 s | how long an idle connection goes unchecked |
+ * | `checkAfterIdle` | 500 ms | how long it may rest and still be lent without a check |
+ * | `maxConnecting` | 5 | connections being opened at the same time |
+ * | `warmup` | `{ batchSize: 5, delay: 100 ms }` | how the minimum is opened |
+ * | `maxWaiting` | unbounded | the line of waiters |
+ * | `unavailableAfter` | 30 s | how long waiters are kept waiting for a server that cannot be reached |
+ * | `drainTimeout` | 10 s | how long borrowers may finish when the pool closes |
+ * | `retry` | `{ initial: 1 s, max: 60 s, factor: 2, jitter: 0.2 }` | the time between attempts to connect |
+ * | `startup` | `"await"` | `"await"`: ready when the first connection is; `"background"`: at once; `"failFast"`: the first failure is final |
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class PoolConfig extends Schema.Class<PoolConfig>("effect-pool/PoolConfig")({
+  name: Schema.optionalKey(Schema.NonEmptyString.annotate({ expected: "a name that is not empty" })),
+  minConnections: count(0),
+  maxConnections: count(1),
+  acquireTimeout: timeout,
+  connectTimeout: timeout,
+  checkTimeout: timeout,
+  resetTimeout: timeout,
+  closeTimeout: timeout,
+  idleTimeout: limit,
+  maxLifetime: limit,
+  maxUses: count(1, Infinity),
+  healthCheckInterval: limit,
+  checkAfterIdle: duration(Duration.zero, Duration.infinity),
+  maxConnecting: count(1),
+  warmup: Schema.Struct({ batchSize: count(1), delay: pause }),
+  maxWaiting: count(0, Infinity),
+  unavailableAfter: duration(Duration.zero, Duration.infinity),
+  drainTimeout: pause,
+  retry: Schema.Struct({ initial: timeout, max: timeout, factor: share(1, 100), jitter: share(0, 1) }),
+  startup: Schema.Literals(["await", "background", "failFast"]).annotate({
+    expected: `"await", "background" or "failFast"`
+  })
+}) {}
+
+/**
+ * What users write: any of the fields, with durations in every form Effect takes (`"5 seconds"`, milliseconds,
+ * `Duration.seconds(5)`), on top of an environment's preset or the defaults.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Input {
+  /** `"development"` or `"production"`: the preset that the other fields change. Default: the defaults. */
+  readonly environment?: string | undefined
+  readonly name?: string | undefined
+  readonly minConnections?: number | undefined
+  readonly maxConnections?: number | undefined
+  readonly acquireTimeout?: Duration.Input | undefined
+  readonly connectTimeout?: Duration.Input | undefined
+  readonly checkTimeout?: Duration.Input | undefined
+  readonly resetTimeout?: Duration.Input | undefined
+  readonly closeTimeout?: Duration.Input | undefined
+  readonly idleTimeout?: Duration.Input | undefined
+  readonly maxLifetime?: Duration.Input | undefined
+  readonly maxUses?: number | undefined
+  readonly healthCheckInterval?: Duration.Input | undefined
+  readonly checkAfterIdle?: Duration.Input | undefined
+  readonly maxConnecting?: number | undefined
+  readonly warmup?: { readonly batchSize?: number | undefined; readonly delay?: Duration.Input | undefined } | undefined
+  readonly maxWaiting?: number | undefined
+  readonly unavailableAfter?: Duration.Input | undefined
+  readonly drainTimeout?: Duration.Input | undefined
+  readonly retry?: { readonly [K in keyof RetryPolicy.Exponential]?: RetryPolicy.Exponential[K] | undefined } | undefined
+  readonly startup?: "await" | "background" | "failFast" | undefined
+}
+
+/**
+ * The defaults.
+ *
+ * @category presets
+ * @since 0.1.0
+ */
+export const defaults: PoolConfig = new PoolConfig({
+  minConnections: 2,
+  maxConnections: 10,
+  acquireTimeout: Duration.seconds(5),
+  connectTimeout: Duration.seconds(5),
+  checkTimeout: Duration.seconds(2),
+  resetTimeout: Duration.seconds(5),
+  closeTimeout: Duration.seconds(5),
+  idleTimeout: Duration.seconds(300),
+  maxLifetime: Duration.minutes(30),
+  maxUses: 1000,
+  healthCheckInterval: Duration.seconds(30),
+  checkAfterIdle: Duration.millis(500),
+  maxConnecting: 5,
+  warmup: { batchSize: 5, delay: Duration.millis(100) },
+  maxWaiting: Infinity,
+  unavailableAfter: Duration.seconds(30),
+  drainTimeout: Duration.seconds(10),
+  retry: RetryPolicy.defaults,
+  startup: "await"
+})
+
+/**
+ * For a developer's machine: 2 to 10 connections, idle for up to 300 s, at most an hour old.
+ *
+ * @category presets
+ * @since 0.1.0
+ */
+export const development: PoolConfig = new PoolConfig({
+  ...defaults,
+  minConnections: 2,
+  maxConnections: 10,
+  idleTimeout: Duration.seconds(300),
+  maxLifetime: Duration.seconds(3600)
+})
+
+/**
+ * For production: 10 to 100 connections, idle for up to 60 s, at most half an hour old.
+ *
+ * @category presets
+ * @since 0.1.0
+ */
+export const production: PoolConfig = new PoolConfig({
+  ...defaults,
+  minConnections: 10,
+  maxConnections: 100,
+  idleTimeout: Duration.seconds(60),
+  maxLifetime: Duration.seconds(1800)
+})
+
+const presets: Readonly<Record<string, PoolConfig>> = { development, production }
+
+/** A value as it may stand in an error: short, on one line. */
+const show = (value: unknown): string => {
+  const text = typeof value === "string" ? JSON.stringify(value) : Duration.isDuration(value) ? Duration.format(value) : String(value)
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text
+}
+
+const expectedOf = (schema: Schema.Top): string => {
+  const expected = Schema.resolveAnnotations(schema)?.["expected"]
+  return typeof expected === "string" ? expected : "another value"
+}
+
+/** `Duration.fromInput` reads NaN as zero, and a negative number as a duration; neither is what its writer meant. */
+const readDuration = (value: unknown): unknown => {
+  if (typeof value === "number" && !(value >= 0)) return value
+  if (typeof value !== "number" && typeof value !== "string" && typeof value !== "bigint" && !isObject(value)) return value
+  return Option.getOrElse(Duration.fromInput(value as Duration.Input), () => value)
+}
+
+const isDurationSchema = (schema: Schema.Top): boolean => expectedOf(schema).startsWith("a duration")
+
+/** Decodes one record of fields over its base, and notes every wrong one; a nested record is a record of its own. */
+const decodeFields = (
+  fields: Readonly<Record<string, Schema.Top>>,
+  base: Readonly<Record<string, unknown>>,
+  input: Readonly<Record<string, unknown>>,
+  fieldName: (name: string) => string,
+  problems: Array<ConfigProblem>
+): Record<string, unknown> => {
+  const decoded: Record<string, unknown> = {}
+  for (const [name, schema] of Object.entries(fields)) {
+    const given = input[name]
+    if (given === undefined) {
+      if (base[name] !== undefined) decoded[name] = base[name]
+      continue
+    }
+    const nested = nestedFields[name]
+    if (nested !== undefined && fields === PoolConfig.fields) {
+      if (isObject(given)) {
+        const nestedName = (inner: string) => fieldName(`${name}.${inner}`)
+        decoded[name] = decodeFields(nested, base[name] as never, given as never, nestedName, problems)
+      } else problems.push({ field: fieldName(name), value: show(given), expected: `{ ${Object.keys(nested).join(", ")} }` })
+      continue
+    }
+    const value = isDurationSchema(schema) ? readDuration(given) : given
+    if (Schema.is(schema)(value)) decoded[name] = value
+    else problems.push({ field: fieldName(name), value: show(given), expected: expectedOf(schema) })
+  }
+  for (const name of Object.keys(input)) {
+    if (!(name in fields) && input[name] !== undefined) {
+      problems.push({ field: fieldName(name), value: show(input[name]), expected: "no such field" })
+    }
+  }
+  return decoded
+}
+
+const nestedFields: Readonly<Record<string, Readonly<Record<string, Schema.Top>>>> = {
+  warmup: PoolConfig.fields.warmup.fields,
+  retry: PoolConfig.fields.retry.fields
+}
+
+/** What no field can know alone. Compared only where both fields are right by themselves. */
+const crossFieldProblems = (
+  decoded: Record<string, unknown>,
+  fieldName: (name: string) => string
+): ReadonlyArray<ConfigProblem> => {
+  const problems: Array<ConfigProblem> = []
+  const { maxConnections, minConnections, retry } = decoded as Partial<PoolConfig>
+  if (minConnections !== undefined && maxConnections !== undefined && minConnections > maxConnections) {
+    problems.push({
+      field: fieldName("minConnections"),
+      value: show(minConnections),
+      expected: `at most ${fieldName("maxConnections")} (${maxConnections})`
+    })
+  }
+  if (retry?.initial !== undefined && retry.max !== undefined && Duration.isGreaterThan(retry.initial, retry.max)) {
+    problems.push({
+      field: fieldName("retry.initial"),
+      value: show(retry.initial),
+      expected: `at most ${fieldName("retry.max")} (${Duration.format(retry.max)})`
+    })
+  }
+  return problems
+}
+
+const check = (
+  input: Readonly<Record<string, unknown>>,
+  fieldName: (name: string) => string,
+  others: ReadonlyArray<ConfigProblem>
+): Result.Result<PoolConfig, PoolConfigError> => {
+  const { environment, ...rest } = input
+  const problems: Array<ConfigProblem> = []
+  const preset = environment === undefined ? defaults : presets[String(environment)]
+  if (preset === undefined) {
+    problems.push({
+      field: fieldName("environment"),
+      value: show(environment),
+      expected: Object.keys(presets)
+        .map((name) => JSON.stringify(name))
+        .join(" or ")
+    })
+  }
+  const decoded = decodeFields(PoolConfig.fields, { ...(preset ?? defaults) }, rest, fieldName, problems)
+  problems.push(...crossFieldProblems(decoded, fieldName), ...others)
+  return problems.length === 0
+    ? Result.succeed(new PoolConfig(decoded as never))
+    : Result.fail(new PoolConfigError({ problems }))
+}
+
+/**
+ * Checks a configuration and fills in its defaults. Fails with one `PoolConfigError` that names every wrong field.
+ *
+ * `problems` are added to those found: a connector reports its own wrong fields this way.
+ *
+ * **Example** (Every wrong field at once)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { PoolConfig } from "effect-pool"
+ *
+ * const program = Effect.gen(function* () {
+ *   const error = yield* Effect.flip(PoolConfig.make({ minConnections: 20, maxConnections: 10, idleTimeout: -1 }))
+ *   return error.problems.map(({ field }) => field) // => ["idleTimeout", "minConnections"]
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (
+  input: Input | PoolConfig = {},
+  problems: ReadonlyArray<ConfigProblem> = []
+): Effect.Effect<PoolConfig, PoolConfigError> =>
+  Effect.suspend(() => Effect.fromResult(check({ ...input }, (name) => name, problems)))
+
+/**
+ * The preset of an environment, `"development"` or `"production"`, changed by `overrides`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const forEnvironment = (
+  name: string,
+  overrides: Omit<Input, "environment"> = {}
+): Effect.Effect<PoolConfig, PoolConfigError> => make({ ...overrides, environment: name })
+
+/** `maxConnections` is `MAX_CONNECTIONS` in the environment, `retry.initial` is `RETRY_INITIAL`. */
+const variableName = (field: string): string => field.replace(/[A-Z]/g, "_$&").replace(".", "_").toUpperCase()
+
+const environmentFields: ReadonlyArray<string> = [
+  "environment",
+  ...Object.keys(PoolConfig.fields).flatMap((name) =>
+    nestedFields[name] === undefined ? [name] : Object.keys(nestedFields[name]).map((inner) => `${name}.${inner}`)
+  )
+]
+
+/** A variable's text as the value its writer meant: numbers are numbers, everything else is left for the check. */
+const readVariable = (text: string): unknown =>
+  text.trim() !== "" && !Number.isNaN(Number(text)) ? Number(text) : text === "Infinity" ? Infinity : text
+
+const fromVariables = (values: Readonly<Record<string, Option.Option<string>>>): Record<string, unknown> => {
+  const input: Record<string, unknown> = {}
+  for (const [field, value] of Object.entries(values)) {
+    if (Option.isNone(value)) continue
+    const [outer = field, inner] = field.split(".")
+    if (inner === undefined) input[outer] = readVariable(value.value)
+    else input[outer] = { ...(input[outer] as object | undefined), [inner]: readVariable(value.value) }
+  }
+  return input
+}
+
+/**
+ * Reads the configuration from `Config`: with the prefix `DB`, from `DB_MAX_CONNECTIONS`, `DB_ACQUIRE_TIMEOUT`
+ * (`"5 seconds"`, or milliseconds), `DB_RETRY_INITIAL`, ... and `DB_ENVIRONMENT` for the preset. Variables that are not
+ * set leave the preset's value. Fails with one error that names every wrong variable.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const config = (prefix: string): Config.Config<PoolConfig> =>
+  Config.all(
+    Object.fromEntries(
+      environmentFields.map((field) => [field, Config.option(Config.String(`${prefix}_${variableName(field)}`))])
+    )
+  ).pipe(
+    Config.mapEffect((values) =>
+      Result.match(check(fromVariables(values), (field) => `${prefix}_${variableName(field)}`, []), {
+        onSuccess: Effect.succeed,
+        onFailure: (error) =>
+          Effect.fail(new Config.ConfigError(new ConfigProvider.SourceError({ message: error.message, cause: error })))
+      })
+    )
+  )

@@ -1,0 +1,329 @@
+/**
+ * The errors of a pool. Each carries its numbers, a diagnosis and advice, in this order, and never a secret.
+ *
+ * `AcquireError` is what acquiring can fail with; an HTTP handler that lets one escape answers 503 with an
+ * `application/problem+json` body and, where waiting helps, a `Retry-After` header.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as ProblemDetails from "effect/http/ProblemDetails"
+import * as Schema from "effect/Schema"
+
+/**
+ * How many connections were in which state when an error was made.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Snapshot = Schema.Struct({
+  total: Schema.Int,
+  idle: Schema.Int,
+  inUse: Schema.Int,
+  connecting: Schema.Int,
+  checking: Schema.Int,
+  resetting: Schema.Int,
+  closing: Schema.Int,
+  waiting: Schema.Int,
+  limit: Schema.Int
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Snapshot = typeof Snapshot.Type
+
+/**
+ * What kind of failure a connect met: `transient` (trying again may help), `permanent` (it will not, until someone
+ * changes something), `overloaded` (the server has no room for another connection).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const FailureKind = Schema.Literals(["transient", "permanent", "overloaded"])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type FailureKind = typeof FailureKind.Type
+
+/**
+ * The last failed attempt to connect: `attempts` counts those since the last success, `at` is wall time in
+ * milliseconds, `retryInMillis` the time to the next attempt when this was written (absent while one is running).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const ConnectFailure = Schema.Struct({
+  kind: FailureKind,
+  message: Schema.String,
+  at: Schema.Finite,
+  attempts: Schema.Int,
+  retryInMillis: Schema.optionalKey(Schema.Finite)
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type ConnectFailure = typeof ConnectFailure.Type
+
+/**
+ * Why an acquire ran out of time.
+ *
+ * - `cannotConnect`: no connection could be opened.
+ * - `connectingSlowly`: connections were still being opened or checked.
+ * - `allInUse`: every connection the limit allows was lent, for the whole wait.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const TimeoutDiagnosis = Schema.Literals(["cannotConnect", "connectingSlowly", "allInUse"])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type TimeoutDiagnosis = typeof TimeoutDiagnosis.Type
+
+const seconds = (millis: number): string => (millis < 1000 ? `${Math.round(millis)} ms` : `${(millis / 1000).toFixed(1)} s`)
+
+const numbers = (snapshot: Snapshot): string =>
+  `${snapshot.inUse} of ${snapshot.limit} in use, ${snapshot.idle} idle, ${snapshot.connecting} connecting, ` +
+  `${snapshot.waiting} waiting`
+
+const attempts = (failure: ConnectFailure): string =>
+  `the last of ${failure.attempts} attempt${failure.attempts === 1 ? "" : "s"} failed with: ${failure.message}`
+
+/** The answer of an HTTP handler that lets an acquire error escape. It names no host and no cause: clients read it. */
+const problem = (error: {
+  readonly code: string
+  readonly pool: string
+  readonly title: string
+  readonly retryAfterSeconds: number | undefined
+}): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  const { retryAfterSeconds } = error
+  const response = ProblemDetails.toResponse({
+    type: "about:blank",
+    status: 503,
+    title: error.title,
+    code: error.code,
+    pool: error.pool,
+    ...(retryAfterSeconds === undefined ? {} : { retryAfter: retryAfterSeconds })
+  })
+  return Effect.succeed(
+    retryAfterSeconds === undefined
+      ? response
+      : HttpServerResponse.setHeader(response, "retry-after", String(retryAfterSeconds))
+  )
+}
+
+/**
+ * An acquire waited for its whole `acquireTimeout` and got no connection. `waitedMillis` is what it really waited: much
+ * more than `timeoutMillis` means that the event loop was blocked.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class AcquireTimeout extends Schema.TaggedError<AcquireTimeout>("effect-pool/AcquireTimeout")("AcquireTimeout", {
+  pool: Schema.String,
+  timeoutMillis: Schema.Finite,
+  waitedMillis: Schema.Finite,
+  diagnosis: TimeoutDiagnosis,
+  snapshot: Snapshot,
+  lastFailure: Schema.optionalKey(ConnectFailure),
+  retryAfterSeconds: Schema.Int,
+  cause: Schema.optionalKey(Schema.Defect())
+}) {
+  readonly code = "POOL_ACQUIRE_TIMEOUT"
+
+  override get message(): string {
+    return (
+      `[pool ${this.pool}] no connection within ${seconds(this.timeoutMillis)} ` +
+      `(waited ${seconds(this.waitedMillis)}; ${numbers(this.snapshot)}): ${this.explanation}`
+    )
+  }
+
+  private get explanation(): string {
+    switch (this.diagnosis) {
+      case "cannotConnect":
+        return (
+          `no connection could be opened${this.lastFailure === undefined ? "" : `; ${attempts(this.lastFailure)}`}. ` +
+          `Check that the server is up and reachable from here; more connections would not help.`
+        )
+      case "connectingSlowly":
+        return (
+          `connections were still being opened or checked. Look at the time a connect takes (DNS, TLS, ` +
+          `authentication), and at minConnections, which opens them ahead of need.`
+        )
+      case "allInUse":
+        return (
+          `every connection was in use. First look for work that holds a connection while it does something else, ` +
+          `then for slow queries; raise maxConnections (${this.snapshot.limit}) only if the server has room.`
+        )
+    }
+  }
+
+  [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse.HttpServerResponse> {
+    return problem({ ...this, code: this.code, title: "No connection became free in time" })
+  }
+}
+
+/**
+ * The pool has had no usable connection for `unavailableAfter` and cannot open one. Acquires fail with this at once,
+ * without waiting, until a probe succeeds; `retryAfterSeconds` is the time to the next probe.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ServiceUnavailable extends Schema.TaggedError<ServiceUnavailable>("effect-pool/ServiceUnavailable")(
+  "ServiceUnavailable",
+  {
+    pool: Schema.String,
+    failingForMillis: Schema.Finite,
+    snapshot: Snapshot,
+    lastFailure: Schema.optionalKey(ConnectFailure),
+    retryAfterSeconds: Schema.Int,
+    cause: Schema.optionalKey(Schema.Defect())
+  }
+) {
+  readonly code = "POOL_UNAVAILABLE"
+  readonly status = 503
+
+  override get message(): string {
+    return (
+      `[pool ${this.pool}] unavailable for ${seconds(this.failingForMillis)} (${numbers(this.snapshot)}): no connection ` +
+      `could be opened${this.lastFailure === undefined ? "" : `; ${attempts(this.lastFailure)}`}. ` +
+      `The pool goes on trying by itself; try again in ${this.retryAfterSeconds} s.`
+    )
+  }
+
+  [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse.HttpServerResponse> {
+    return problem({ ...this, code: this.code, title: "The service is unavailable" })
+  }
+}
+
+/**
+ * The line of waiters is as long as `maxWaiting` allows; the acquire was refused at once.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PoolOverloaded extends Schema.TaggedError<PoolOverloaded>("effect-pool/PoolOverloaded")("PoolOverloaded", {
+  pool: Schema.String,
+  maxWaiting: Schema.Finite,
+  snapshot: Snapshot,
+  retryAfterSeconds: Schema.Int
+}) {
+  readonly code = "POOL_OVERLOADED"
+
+  override get message(): string {
+    return (
+      `[pool ${this.pool}] refused: ${this.snapshot.waiting} already wait and maxWaiting is ${this.maxWaiting} ` +
+      `(${numbers(this.snapshot)}). More work arrives than the connections can carry: let callers come back later.`
+    )
+  }
+
+  [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse.HttpServerResponse> {
+    return problem({ ...this, code: this.code, title: "Too many requests are waiting" })
+  }
+}
+
+/**
+ * The pool is closing or closed: its scope has ended.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PoolClosed extends Schema.TaggedError<PoolClosed>("effect-pool/PoolClosed")("PoolClosed", {
+  pool: Schema.String
+}) {
+  readonly code = "POOL_CLOSED"
+
+  override get message(): string {
+    return (
+      `[pool ${this.pool}] closed: its scope has ended. Acquire inside the program that the pool's layer is provided to, ` +
+      `and let that program end before the layer does.`
+    )
+  }
+
+  [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse.HttpServerResponse> {
+    return problem({ code: this.code, pool: this.pool, title: "The service is shutting down", retryAfterSeconds: 1 })
+  }
+}
+
+/**
+ * Everything that acquiring a connection can fail with.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const AcquireError = Schema.Union([AcquireTimeout, ServiceUnavailable, PoolOverloaded, PoolClosed])
+
+/**
+ * @category errors
+ * @since 0.1.0
+ */
+export type AcquireError = typeof AcquireError.Type
+
+/**
+ * One wrong value: which field, what it was (never a secret), and what was expected.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const ConfigProblem = Schema.Struct({
+  field: Schema.String,
+  value: Schema.String,
+  expected: Schema.String
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type ConfigProblem = typeof ConfigProblem.Type
+
+/**
+ * The configuration of a pool or its connector is wrong. Names every wrong field, not just the first; nothing was
+ * opened.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PoolConfigError extends Schema.TaggedError<PoolConfigError>("effect-pool/PoolConfigError")(
+  "PoolConfigError",
+  { problems: Schema.Array(ConfigProblem) }
+) {
+  readonly code = "POOL_CONFIG"
+
+  override get message(): string {
+    const { problems } = this
+    const lines = problems.map(({ expected, field, value }) => `  ${field}: got ${value}, expected ${expected}`)
+    return `${problems.length} wrong value${problems.length === 1 ? "" : "s"} in the configuration:\n${lines.join("\n")}`
+  }
+}
+
+/**
+ * A connection could not be opened. `make` fails with it in the startup mode `"failFast"`; elsewhere it is the cause of
+ * other errors. `cause` is the connector's own error.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ConnectError extends Schema.TaggedError<ConnectError>("effect-pool/ConnectError")("ConnectError", {
+  pool: Schema.String,
+  kind: FailureKind,
+  reason: Schema.String,
+  cause: Schema.optionalKey(Schema.Defect())
+}) {
+  readonly code = "POOL_CONNECT"
+
+  override get message(): string {
+    return `[pool ${this.pool}] could not connect (${this.kind}): ${this.reason}`
+  }
+}

@@ -1,0 +1,54 @@
+import type { CloseReason, Connection } from "./Connection.ts"
+import type { FailureKind, PoolState, Refusal } from "./PoolState.ts"
+import type { Waiter } from "./Waiters.ts"
+
+/**
+ * What the engine wants done. Whoever drives it takes the decisions in order with `Engine.nextDecision`, carries them
+ * out, and reports what came of them.
+ *
+ * - `Serve`: wake the waiter; `waiter.connection` is lent to it. Nothing to do if it was cancelled meanwhile.
+ * - `Refuse`: wake the waiter with the refusal.
+ * - `Open`, `Check`, `Reset`: start it, and report `opened`/`openFailed`, `checked`, `resetDone`.
+ * - `Close`: stop whatever runs on the connection, run its finalizer, and report `closed`.
+ * - `Backoff`: a connect failed; ask the retry schedule, and report `backoffEnded` when its delay has passed.
+ * - `Recovered`: the outage is over; the next one starts the retry schedule afresh.
+ * - `Changed`: the pool entered a new state.
+ */
+export type Decision<A> =
+  | { readonly _tag: "Serve"; readonly waiter: Waiter<A> }
+  | { readonly _tag: "Refuse"; readonly waiter: Waiter<A>; readonly refusal: Refusal }
+  | { readonly _tag: "Open"; readonly connection: Connection<A> }
+  | { readonly _tag: "Check"; readonly connection: Connection<A> }
+  | { readonly _tag: "Reset"; readonly connection: Connection<A> }
+  | { readonly _tag: "Close"; readonly connection: Connection<A>; readonly reason: CloseReason }
+  | { readonly _tag: "Backoff"; readonly kind: FailureKind }
+  | { readonly _tag: "Recovered" }
+  | { readonly _tag: "Changed"; readonly state: PoolState }
+
+/** The decisions not yet carried out, in order. Taking one is O(1) and leaves nothing behind. */
+export class Decisions<A> {
+  private pending: Array<Decision<A>> = []
+  private taken = 0
+
+  get isEmpty(): boolean {
+    return this.taken === this.pending.length
+  }
+
+  add(decision: Decision<A>): void {
+    this.pending.push(decision)
+  }
+
+  next(): Decision<A> | undefined {
+    if (this.taken === this.pending.length) return undefined
+    const decision = this.pending[this.taken++]
+    // Start over instead of shifting: a mass refusal of 100,000 waiters would otherwise cost a move each.
+    if (this.taken === this.pending.length) {
+      this.pending.length = 0
+      this.taken = 0
+    } else if (this.taken === 1024) {
+      this.pending.splice(0, this.taken)
+      this.taken = 0
+    }
+    return decision
+  }
+}

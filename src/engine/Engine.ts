@@ -1,0 +1,609 @@
+/**
+ * The heart of the pool: its whole state, and every transition as one synchronous method.
+ *
+ * A transition takes the time as an argument, changes the state, and leaves decisions for whoever drives the engine
+ * (see `Decision`). It never waits, calls nobody and reads no clock, so no two transitions interleave: the production
+ * pool and its tests drive this very code, and every race is an ordinary sequence of calls.
+ *
+ * Times are milliseconds on any clock that does not run backwards.
+ */
+import { type CloseReason, Connection } from "./Connection.ts"
+import { type Decision, Decisions } from "./Decision.ts"
+import { IdleConnections } from "./IdleConnections.ts"
+import { Outage } from "./Outage.ts"
+import { connectionsWanted, missingFromMinimum, type PlannerView } from "./Planner.ts"
+import type { FailureKind, PoolState, Refusal } from "./PoolState.ts"
+import { isIdleTooLong, retirementReason } from "./Retirement.ts"
+import { type Waiter, Waiters } from "./Waiters.ts"
+
+/** The numbers the engine works with. Durations are milliseconds; `Infinity` switches a limit off. */
+export interface EngineOptions {
+  readonly minConnections: number
+  readonly maxConnections: number
+  readonly maxConnecting: number
+  readonly maxWaiting: number
+  readonly acquireTimeout: number
+  readonly checkAfterIdle: number
+  readonly healthCheckInterval: number
+  readonly idleTimeout: number
+  readonly maxLifetime: number
+  readonly maxUses: number
+  readonly unavailableAfter: number
+  readonly warmupBatchSize: number
+  readonly warmupDelay: number
+  readonly canCheck: boolean
+  readonly canReset: boolean
+  /** A number from 0 to 1, for the jitter of lifetimes. */
+  readonly random: () => number
+}
+
+/**
+ * How a lease ended.
+ *
+ * - `clean`: it left nothing behind. `dirty`: it may have, so the connection is reset.
+ * - `suspect`: it was interrupted or died, so nobody knows what the connection is doing.
+ * - `broken`: it met an error after which the connection is of no use.
+ */
+export type LeaseOutcome = "clean" | "dirty" | "suspect" | "broken"
+
+/** Sums over the life of the pool. */
+export interface Counters {
+  /** Connections opened, and of those the ones that are gone again. */
+  created: number
+  closed: number
+  acquired: number
+  released: number
+  timedOut: number
+  cancelled: number
+  shed: number
+  connectFailures: number
+  /** Probes: attempts to connect after a failed one. */
+  retries: number
+}
+
+/** How often the old end is looked at, in milliseconds. */
+const housekeepingInterval = 1000
+
+/** Of the lifetime, the largest part that jitter takes away: connections opened together must not end together. */
+const lifetimeJitter = 0.25
+
+/** How many idle connections the background check has in hand at once. */
+const maxBackgroundChecks = 2
+
+export class Engine<A> implements PlannerView {
+  readonly options: EngineOptions
+  readonly connections = new Set<Connection<A>>()
+  readonly idle = new IdleConnections<A>()
+  readonly waiters = new Waiters<A>()
+  readonly counters: Counters = {
+    created: 0,
+    closed: 0,
+    acquired: 0,
+    released: 0,
+    timedOut: 0,
+    cancelled: 0,
+    shed: 0,
+    connectFailures: 0,
+    retries: 0
+  }
+  state: PoolState = "starting"
+  inUse = 0
+  connecting = 0
+  checking = 0
+  resetting = 0
+  closing = 0
+  /** Rises with every failed check and every death: a connection not proven since is suspect. */
+  doubt = 0
+  outage: Outage | undefined = undefined
+  nextBatchAt = 0
+  /** Since when no connection has been usable; `undefined` while one is. */
+  private unusableSince: number | undefined = undefined
+  private housekeepingAt: number
+  private lastId = 0
+  private readonly decisions = new Decisions<A>()
+
+  constructor(options: EngineOptions, now: number) {
+    this.options = options
+    this.housekeepingAt = now + housekeepingInterval
+  }
+
+  // What the planner looks at.
+
+  get total(): number {
+    return this.connections.size
+  }
+  get waiting(): number {
+    return this.waiters.length
+  }
+  get limit(): number {
+    return this.options.maxConnections
+  }
+  get minConnections(): number {
+    return this.options.minConnections
+  }
+  get maxConnecting(): number {
+    return this.options.maxConnecting
+  }
+  get warmupBatchSize(): number {
+    return this.options.warmupBatchSize
+  }
+  /** Connections that are open and not on their way out. */
+  get usable(): number {
+    return this.idle.length + this.inUse + this.checking + this.resetting
+  }
+
+  // What the driver takes out.
+
+  get hasDecisions(): boolean {
+    return !this.decisions.isEmpty
+  }
+
+  nextDecision(): Decision<A> | undefined {
+    return this.decisions.next()
+  }
+
+  /** The next time at which `tick` has something to do. */
+  wakeAt(): number {
+    if (this.state === "closed" || this.state === "draining") return Infinity
+    let at = this.waiters.first?.deadline ?? Infinity
+    if (this.connections.size > 0) at = Math.min(at, this.housekeepingAt)
+    if (missingFromMinimum(this) > 0 && this.connecting === 0 && this.outage === undefined) {
+      at = Math.min(at, this.nextBatchAt)
+    }
+    return Math.min(at, this.unavailableAt())
+  }
+
+  // Lending.
+
+  /** Lends the warmest idle connection, if nobody is in line and it needs no check. This is the whole fast path. */
+  lease(now: number): Connection<A> | undefined {
+    const connection = this.idle.warmest
+    if (connection === undefined || this.waiters.length > 0 || !this.isFresh(connection, now)) return undefined
+    this.idle.remove(connection)
+    return this.lend(connection, now)
+  }
+
+  /** Puts a waiter in line, or says why it cannot wait. */
+  enqueue(waiter: Waiter<A>, now: number): Refusal | undefined {
+    const refusal = this.refusal()
+    if (refusal !== undefined) {
+      waiter.state = "refused"
+      if (refusal === "overloaded") this.counters.shed++
+      return refusal
+    }
+    waiter.enqueuedAt = now
+    waiter.deadline = now + this.options.acquireTimeout
+    this.waiters.push(waiter)
+    this.plan(now)
+    return undefined
+  }
+
+  /**
+   * The waiter's fiber runs and takes what it was served: from here on the lease is released, not cancelled. Nothing if
+   * the lease was revoked before the fiber could run.
+   */
+  take(waiter: Waiter<A>): Connection<A> | undefined {
+    if (waiter.state !== "served") return undefined
+    waiter.state = "taken"
+    const connection = waiter.connection
+    return connection?.lease === waiter.lease ? connection : undefined
+  }
+
+  /** The waiter left: it leaves the line, or what it was served goes to the next. Final states are left alone. */
+  cancel(waiter: Waiter<A>, now: number): void {
+    switch (waiter.state) {
+      case "waiting":
+        this.waiters.remove(waiter)
+        break
+      case "served":
+        this.returnUntouched(waiter.connection!, waiter.lease, now)
+        break
+      default:
+        return
+    }
+    waiter.state = "cancelled"
+    this.counters.cancelled++
+  }
+
+  /**
+   * A lease ended. The state changes at once; reset, check and close are decisions, and none of them is the
+   * borrower's to wait for. A lease that is not running any more (released before, or revoked) changes nothing.
+   */
+  release(connection: Connection<A>, lease: number, outcome: LeaseOutcome, now: number): void {
+    if (connection.lease !== lease || connection.state !== "inUse") return
+    connection.lease = 0
+    connection.usedAt = now
+    this.inUse--
+    this.counters.released++
+    if (outcome === "broken") {
+      this.raiseDoubt()
+      connection.condemned ??= "broken"
+    }
+    const reason = retirementReason(connection, this.options, now)
+    if (reason !== undefined) this.close(connection, reason)
+    else if (outcome === "clean") return this.offer(connection, now)
+    else this.restore(connection, outcome === "suspect", now)
+    this.plan(now)
+  }
+
+  /** The borrower does not want this connection to be lent again. */
+  discard(connection: Connection<A>, lease: number): void {
+    if (connection.lease === lease && connection.state === "inUse") connection.condemned ??= "discarded"
+  }
+
+  /** Somebody knows that this connection must not be lent again. A lease on it goes on to its end. */
+  invalidate(connection: Connection<A>, now: number): void {
+    this.condemn(connection, "invalidated")
+    this.plan(now)
+  }
+
+  // Opening.
+
+  /** Opens the minimum. Until the first connection is open the pool is `starting`, unless none is asked for. */
+  start(now: number): void {
+    if (this.options.minConnections === 0) this.enter("ready")
+    this.plan(now)
+  }
+
+  opened(connection: Connection<A>, now: number): void {
+    if (connection.state !== "connecting") return
+    this.connecting--
+    this.counters.created++
+    connection.openedAt = now
+    connection.usedAt = now
+    connection.provenAt = now
+    connection.proof = this.doubt
+    connection.expiresAt = now + this.options.maxLifetime * (1 - lifetimeJitter * this.options.random())
+    if (this.outage !== undefined) {
+      this.outage = undefined
+      this.decisions.add({ _tag: "Recovered" })
+    }
+    if (this.state === "starting" || this.state === "unavailable") this.enter("ready")
+    this.offer(connection, now)
+    this.endBatch(now)
+    this.plan(now)
+  }
+
+  /** A connect failed or timed out. The next step is the retry schedule's, once for all who wait. */
+  openFailed(connection: Connection<A>, kind: FailureKind, now: number): void {
+    if (connection.state !== "connecting") return
+    this.connecting--
+    this.counters.connectFailures++
+    const isFirst = this.outage === undefined
+    this.outage ??= new Outage(now)
+    this.outage.failures++
+    if (isFirst || connection.isProbe) this.decisions.add({ _tag: "Backoff", kind })
+    this.close(connection, "connectFailed")
+    this.endBatch(now)
+    this.plan(now)
+  }
+
+  /** The retry schedule has said when the next attempt is due. */
+  backoffStarted(nextProbeAt: number): void {
+    if (this.outage !== undefined) this.outage.nextProbeAt = nextProbeAt
+  }
+
+  /** The backoff step has ended: one attempt may be made, now or when somebody needs it. */
+  backoffEnded(now: number): void {
+    if (this.outage === undefined) return
+    this.outage.probeDue = true
+    this.plan(now)
+  }
+
+  // Looking after connections.
+
+  checked(connection: Connection<A>, isAlive: boolean, now: number): void {
+    if (connection.state !== "checking") return
+    this.checking--
+    if (!isAlive) {
+      this.raiseDoubt()
+      this.close(connection, "checkFailed")
+    } else {
+      connection.provenAt = now
+      this.settle(connection, now)
+    }
+    this.plan(now)
+  }
+
+  resetDone(connection: Connection<A>, isDone: boolean, now: number): void {
+    if (connection.state !== "resetting") return
+    this.resetting--
+    if (!isDone) this.close(connection, "resetFailed")
+    else if (connection.condemned === undefined && connection.checkAfterReset) this.check(connection)
+    else this.settle(connection, now)
+    this.plan(now)
+  }
+
+  /** A connection ended by itself. Whatever killed it may have killed the others: they are checked before their next lease. */
+  died(connection: Connection<A>, now: number): void {
+    if (connection.state === "closing" || connection.state === "closed" || connection.condemned !== undefined) return
+    this.raiseDoubt()
+    this.condemn(connection, "died")
+    this.plan(now)
+  }
+
+  /** The connection's finalizer has ended, or its time has passed. Only now does it stop counting. */
+  closed(connection: Connection<A>, now: number): void {
+    if (connection.state !== "closing") return
+    connection.state = "closed"
+    this.closing--
+    if (connection.openedAt !== undefined) this.counters.closed++
+    this.connections.delete(connection)
+    if (this.state === "draining" && this.connections.size === 0) this.enter("closed")
+    this.plan(now)
+  }
+
+  /** Time has passed: refuses whoever ran out of it, declares an outage, and looks after the old end. */
+  tick(now: number): void {
+    if (this.state === "draining" || this.state === "closed") return
+    this.expireWaiters(now)
+    if (now >= this.housekeepingAt) {
+      this.housekeepingAt = now + housekeepingInterval
+      // During an outage an old connection is better than none.
+      if (this.outage === undefined) this.retireIdle(now)
+      this.checkIdle(now)
+    }
+    this.plan(now)
+  }
+
+  // Closing.
+
+  /** Closes the pool: waiters are refused, what nobody holds is closed, borrowers may finish. */
+  drain(): void {
+    if (this.state === "draining" || this.state === "closed") return
+    this.enter("draining")
+    this.outage = undefined
+    this.refuseAll("closed")
+    for (const connection of this.connections) {
+      if (connection.state === "inUse") connection.condemned = "poolClosed"
+      else this.closeAtOnce(connection, "poolClosed")
+    }
+    if (this.connections.size === 0) this.enter("closed")
+  }
+
+  /** The borrowers' time is over: their leases are revoked and the connections closed under them. */
+  revokeLeases(): void {
+    for (const connection of this.connections) {
+      if (connection.state !== "inUse") continue
+      connection.lease = 0
+      this.inUse--
+      this.counters.released++
+      this.close(connection, "drained")
+    }
+  }
+
+  // The parts transitions are made of. None of them plans; the transition that calls them does, once, at its end.
+
+  /** A connection was found dead: whatever killed it may have killed the others. Without a check nobody could tell. */
+  private raiseDoubt(): void {
+    if (this.options.canCheck) this.doubt++
+  }
+
+  private isFresh(connection: Connection<A>, now: number): boolean {
+    return now < connection.freshUntil && connection.proof === this.doubt
+  }
+
+  private lend(connection: Connection<A>, now: number): Connection<A> {
+    connection.state = "inUse"
+    connection.uses++
+    connection.leasedAt = now
+    connection.lease = ++this.counters.acquired
+    this.inUse++
+    return connection
+  }
+
+  /** A usable connection has nobody: it goes to the first in line, else to rest. */
+  private offer(connection: Connection<A>, now: number): void {
+    const waiter = this.nextWaiter(now)
+    if (waiter === undefined) return this.rest(connection)
+    this.waiters.remove(waiter)
+    this.lend(connection, now)
+    waiter.connection = connection
+    waiter.lease = connection.lease
+    waiter.state = "served"
+    connection.isBackgroundCheck = false
+    this.decisions.add({ _tag: "Serve", waiter })
+  }
+
+  private rest(connection: Connection<A>): void {
+    connection.state = "idle"
+    const { canCheck, checkAfterIdle } = this.options
+    const restUntil = canCheck ? Math.max(connection.usedAt, connection.provenAt) + checkAfterIdle : Infinity
+    connection.freshUntil = Math.min(restUntil, connection.expiresAt)
+    if (connection.isBackgroundCheck) this.idle.addColdest(connection)
+    else this.idle.addWarmest(connection)
+    connection.isBackgroundCheck = false
+  }
+
+  /** The first in line whose deadline has not passed. Those whose has are refused: a lease would be of no use to them. */
+  private nextWaiter(now: number): Waiter<A> | undefined {
+    const first = this.waiters.first
+    if (first === undefined || now < first.deadline) return first
+    this.expireWaiters(now)
+    return this.waiters.first
+  }
+
+  private expireWaiters(now: number): void {
+    // All wait equally long, so the line is in the order of its deadlines.
+    for (let waiter = this.waiters.first; waiter !== undefined && now >= waiter.deadline; waiter = this.waiters.first) {
+      this.counters.timedOut++
+      this.refuse(waiter, "timeout")
+    }
+  }
+
+  private refuse(waiter: Waiter<A>, refusal: Refusal): void {
+    this.waiters.remove(waiter)
+    waiter.state = "refused"
+    this.decisions.add({ _tag: "Refuse", waiter, refusal })
+  }
+
+  private refuseAll(refusal: Refusal): void {
+    for (let waiter = this.waiters.first; waiter !== undefined; waiter = this.waiters.first) this.refuse(waiter, refusal)
+  }
+
+  private refusal(): Refusal | undefined {
+    if (this.state === "draining" || this.state === "closed") return "closed"
+    if (this.state === "unavailable") return "unavailable"
+    return this.waiters.length >= this.options.maxWaiting ? "overloaded" : undefined
+  }
+
+  /** A waiter that was served never ran: its connection goes on as if it had not been lent. */
+  private returnUntouched(connection: Connection<A>, lease: number, now: number): void {
+    if (connection.lease !== lease || connection.state !== "inUse") return
+    connection.lease = 0
+    connection.uses--
+    this.inUse--
+    this.counters.released++
+    this.settle(connection, now)
+    this.plan(now)
+  }
+
+  /** Work on a connection ended well: it is offered, unless somebody condemned it or it grew too old meanwhile. */
+  private settle(connection: Connection<A>, now: number): void {
+    const reason = retirementReason(connection, this.options, now)
+    if (reason !== undefined) this.close(connection, reason)
+    else this.offer(connection, now)
+  }
+
+  /** A lease may have left something behind: reset it, and prove it if nobody knows what it is doing. */
+  private restore(connection: Connection<A>, isSuspect: boolean, now: number): void {
+    const { canCheck, canReset } = this.options
+    connection.checkAfterReset = isSuspect && canCheck
+    if (canReset) {
+      connection.state = "resetting"
+      this.resetting++
+      this.decisions.add({ _tag: "Reset", connection })
+    } else if (!isSuspect) this.offer(connection, now)
+    else if (canCheck) this.check(connection)
+    else this.close(connection, "suspect")
+  }
+
+  private check(connection: Connection<A>): void {
+    connection.state = "checking"
+    // What is proven is proven as of now: doubt that rises during the check is not answered by it.
+    connection.proof = this.doubt
+    this.checking++
+    this.decisions.add({ _tag: "Check", connection })
+  }
+
+  private open(): void {
+    const connection = new Connection<A>(++this.lastId)
+    this.connections.add(connection)
+    this.connecting++
+    if (this.outage !== undefined) {
+      this.outage.probeDue = false
+      this.outage.nextProbeAt = undefined
+      connection.isProbe = true
+      this.counters.retries++
+    }
+    this.decisions.add({ _tag: "Open", connection })
+  }
+
+  private close(connection: Connection<A>, reason: CloseReason): void {
+    connection.state = "closing"
+    this.closing++
+    this.decisions.add({ _tag: "Close", connection, reason })
+  }
+
+  /** Takes a connection that nobody has lent out of whatever it is in, and closes it. */
+  private closeAtOnce(connection: Connection<A>, reason: CloseReason): void {
+    if (connection.state === "idle") this.idle.remove(connection)
+    else if (connection.state === "connecting") this.connecting--
+    else if (connection.state === "checking") this.checking--
+    else if (connection.state === "resetting") this.resetting--
+    else return
+    this.close(connection, reason)
+  }
+
+  private condemn(connection: Connection<A>, reason: CloseReason): void {
+    if (connection.state === "inUse") connection.condemned ??= reason
+    else this.closeAtOnce(connection, reason)
+  }
+
+  private enter(state: PoolState): void {
+    this.state = state
+    this.decisions.add({ _tag: "Changed", state })
+  }
+
+  /** A warmup batch has settled: the next one waits a little. */
+  private endBatch(now: number): void {
+    if (this.connecting === 0) this.nextBatchAt = now + this.options.warmupDelay
+  }
+
+  /** What the state asks for: connections to those who wait, checks where a rest was long, new connections. */
+  private plan(now: number): void {
+    if (this.state === "draining" || this.state === "closed") return
+    if (this.waiters.length > 0 && this.idle.length > 0) this.serveFromIdle(now)
+    this.assessAvailability(now)
+    for (let wanted = connectionsWanted(this, now); wanted > 0; wanted--) this.open()
+  }
+
+  private serveFromIdle(now: number): void {
+    let unserved = this.waiters.length - this.checking - this.resetting
+    for (let connection = this.idle.warmest; connection !== undefined; connection = this.idle.warmest) {
+      const waiter = this.nextWaiter(now)
+      if (waiter === undefined) return
+      const reason = retirementReason(connection, this.options, now)
+      if (reason !== undefined) {
+        this.idle.remove(connection)
+        this.close(connection, reason)
+      } else if (this.isFresh(connection, now)) {
+        this.idle.remove(connection)
+        this.offer(connection, now)
+        unserved--
+      } else if (unserved > 0) {
+        this.idle.remove(connection)
+        this.check(connection)
+        unserved--
+      } else return
+    }
+  }
+
+  private assessAvailability(now: number): void {
+    if (this.usable > 0) this.unusableSince = undefined
+    else this.unusableSince ??= now
+    if (now >= this.unavailableAt()) {
+      this.enter("unavailable")
+      this.refuseAll("unavailable")
+    }
+  }
+
+  /** When the pool, if nothing changes, will have been without a usable connection and failing for too long. */
+  private unavailableAt(): number {
+    if (this.state !== "ready" || this.outage === undefined || this.unusableSince === undefined) return Infinity
+    return Math.max(this.outage.since, this.unusableSince) + this.options.unavailableAfter
+  }
+
+  /** Retires a few from the cold end: never so many at once that callers would notice. */
+  private retireIdle(now: number): void {
+    let budget = Math.max(1, Math.floor(this.total / 10))
+    let kept = this.total - this.closing
+    for (let connection = this.idle.coldest; connection !== undefined && budget > 0; ) {
+      const warmer: Connection<A> | undefined = connection.warmer
+      const isSpare = kept > this.options.minConnections && isIdleTooLong(connection, this.options, now)
+      const reason = isSpare ? "idleTimeout" : retirementReason(connection, this.options, now)
+      if (reason !== undefined) {
+        this.closeAtOnce(connection, reason)
+        kept--
+        budget--
+      }
+      connection = warmer
+    }
+  }
+
+  /** Checks a few of the coldest in the background, and leaves at least one for callers. */
+  private checkIdle(now: number): void {
+    if (!this.options.canCheck) return
+    for (let connection = this.idle.coldest; connection !== undefined && this.idle.length > 1; ) {
+      if (this.checking >= maxBackgroundChecks) return
+      const warmer: Connection<A> | undefined = connection.warmer
+      const lastProven = Math.max(connection.usedAt, connection.provenAt)
+      if (now - lastProven >= this.options.healthCheckInterval) {
+        this.idle.remove(connection)
+        connection.isBackgroundCheck = true
+        this.check(connection)
+      }
+      connection = warmer
+    }
+  }
+}

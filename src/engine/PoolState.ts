@@ -1,0 +1,24 @@
+/**
+ * The states of a pool.
+ *
+ * - `starting`: no connection has opened yet; connects are retried for ever, acquires wait inside their deadline. Next:
+ *   `ready` (the first connection opened, or none is asked for), `draining`.
+ * - `ready`: connections are lent. Next: `unavailable`, `draining`.
+ * - `unavailable`: for `unavailableAfter` no connection was usable and every connect failed; acquires fail at once, one
+ *   probe per backoff step goes on. Next: `ready` (a probe succeeded), `draining`.
+ * - `draining`: the pool is closing; nothing is lent, borrowers finish. Next: `closed`.
+ * - `closed`: every connection is gone. Final.
+ */
+export type PoolState = "starting" | "ready" | "unavailable" | "draining" | "closed"
+
+/** Why an acquire was refused: at once, or while it waited. */
+export type Refusal = "timeout" | "overloaded" | "unavailable" | "closed"
+
+/**
+ * What kind of failure a connect met.
+ *
+ * - `transient`: trying again may help (refused, reset, timed out).
+ * - `permanent`: trying again will not help until someone changes something (wrong password, unknown database).
+ * - `overloaded`: the server has no room for another connection.
+ */
+export type FailureKind = "transient" | "permanent" | "overloaded"

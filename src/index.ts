@@ -1,0 +1,23 @@
+/**
+ * The connection pool for Effect programs.
+ *
+ * @since 0.1.0
+ */
+
+/** @since 0.1.0 */
+export * as ConnectionPool from "./ConnectionPool.ts"
+
+/** @since 0.1.0 */
+export * as Connector from "./Connector.ts"
+
+/** @since 0.1.0 */
+export * as PoolConfig from "./PoolConfig.ts"
+
+/** @since 0.1.0 */
+export * as PoolError from "./PoolError.ts"
+
+/** @since 0.1.0 */
+export * as PoolStatus from "./PoolStatus.ts"
+
+/** @since 0.1.0 */
+export * as RetryPolicy from "./RetryPolicy.ts"

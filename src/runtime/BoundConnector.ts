@@ -1,0 +1,37 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
+import type { Connector } from "../Connector.ts"
+import type { FailureKind } from "../PoolError.ts"
+
+/**
+ * A connector with the services of the place where the pool was made. Its functions are a stranger's code: one that
+ * throws when it is called is a defect of the effect it was to return.
+ */
+export interface BoundConnector<A> {
+  readonly name: string
+  readonly connect: (scope: Scope.Scope) => Effect.Effect<A, unknown>
+  readonly check: ((connection: A) => Effect.Effect<unknown, unknown>) | undefined
+  readonly reset: ((connection: A) => Effect.Effect<unknown, unknown>) | undefined
+  readonly closed: ((connection: A) => Effect.Effect<unknown, unknown>) | undefined
+  readonly dirty: ((connection: A) => boolean) | undefined
+  readonly classify: ((error: unknown) => FailureKind) | undefined
+  readonly fatal: ((error: unknown) => boolean) | undefined
+}
+
+export const bind = <A, E, R>(connector: Connector<A, E, R>, context: Context.Context<R>): BoundConnector<A> => {
+  const bound = (
+    f: ((connection: A) => Effect.Effect<unknown, unknown, R>) | undefined
+  ): ((connection: A) => Effect.Effect<unknown, unknown>) | undefined =>
+    f && ((connection) => Effect.provideContext(Effect.suspend(() => f(connection)), context))
+  return {
+    name: connector.name,
+    connect: (scope) => Effect.provideContext(connector.connect, Context.add(context, Scope.Scope, scope)),
+    check: bound(connector.check),
+    reset: bound(connector.reset),
+    closed: bound(connector.closed),
+    dirty: connector.dirty,
+    classify: connector.classify as ((error: unknown) => FailureKind) | undefined,
+    fatal: connector.fatal
+  }
+}

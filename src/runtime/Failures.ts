@@ -1,0 +1,65 @@
+import * as Cause from "effect/Cause"
+import { hasProperty, isError, isString } from "effect/Predicate"
+import * as Result from "effect/Result"
+import type { ConnectFailure, FailureKind } from "../PoolError.ts"
+import type { BoundConnector } from "./BoundConnector.ts"
+
+/** A failed attempt to connect, with the connector's own error. */
+export interface Failure {
+  readonly kind: FailureKind
+  readonly message: string
+  readonly cause: unknown
+  /** Wall time in milliseconds. */
+  readonly at: number
+}
+
+const textOf = (error: unknown): string | undefined => {
+  if (isError(error) && error.message !== "") return error.message
+  return hasProperty(error, "code") && isString(error.code) ? error.code : undefined
+}
+
+const beneath = (error: unknown): unknown => {
+  if (hasProperty(error, "reason")) return error.reason
+  if (hasProperty(error, "cause")) return error.cause
+  // Node's "happy eyeballs" connect reports one error per address.
+  return hasProperty(error, "errors") && Array.isArray(error.errors) ? error.errors[0] : undefined
+}
+
+/** From the outside in: a driver's own words say what it did, the deepest ones say what happened. */
+const describe = (error: unknown): string => {
+  const texts: Array<string> = []
+  let current: unknown = error
+  for (let depth = 0; depth < 6 && current !== undefined; depth++) {
+    const text = textOf(current)
+    if (text !== undefined && !texts.some((other) => other.includes(text))) texts.push(text)
+    current = beneath(current)
+  }
+  return texts.length > 0 ? texts.join(": ") : String(error)
+}
+
+export const failureOf = <A>(connector: BoundConnector<A>, cause: Cause.Cause<unknown>, at: number): Failure => {
+  const error = Cause.squash(cause)
+  const { classify } = connector
+  // A defect is no error of the connector's type, and a classifier that throws has no answer: trying again may help.
+  const kind =
+    classify === undefined || !Cause.hasFails(cause)
+      ? "transient"
+      : Result.getOrElse(
+          Result.try(() => classify(error)),
+          () => "transient" as const
+        )
+  return { kind, message: describe(error), cause: error, at }
+}
+
+/** The failure as it stands in errors and status. */
+export const toConnectFailure = (
+  { at, kind, message }: Failure,
+  attempts: number,
+  retryInMillis: number | undefined
+): ConnectFailure => ({
+  kind,
+  message,
+  at,
+  attempts,
+  ...(retryInMillis === undefined ? {} : { retryInMillis: Math.max(0, Math.round(retryInMillis)) })
+})

@@ -1,0 +1,136 @@
+/**
+ * What is done to one connection: connect, check, reset, close. Each runs on a fiber of its own under a timeout of its
+ * own, and begins in a later turn of the event loop, so that no borrower pays for any part of it.
+ */
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import type { CloseReason, Connection } from "../engine/Connection.ts"
+import { ConnectError } from "../PoolError.ts"
+import { failureOf } from "./Failures.ts"
+import type { PoolRuntime } from "./PoolRuntime.ts"
+import type { Resource } from "./Resource.ts"
+
+type Pooled<A> = Connection<Resource<A>>
+
+/**
+ * Runs work on a connection and waits for it no longer than `timeout`. Work that is past its time keeps running, since
+ * it may not be interruptible; it stays in `resource.work`, and the close that follows ends it.
+ */
+const bounded = Effect.fnUntraced(function* <A, X, E>(
+  runtime: PoolRuntime<A>,
+  resource: Resource<A>,
+  work: Effect.Effect<X, E>,
+  timeout: Duration.Duration
+) {
+  // Started and noted in one step: a close in between would not know what to end.
+  const fiber = yield* Effect.sync(() => {
+    const fiber = runtime.forkUnowned(work)
+    resource.work = fiber
+    return fiber
+  })
+  const exit = yield* Effect.timeoutOption(Fiber.await(fiber), timeout)
+  if (Option.isSome(exit)) resource.work = undefined
+  return Option.getOrElse(exit, () => timedOut(timeout))
+})
+
+const timedOut = (timeout: Duration.Duration): Exit.Exit<never, Cause.TimeoutError> =>
+  Exit.fail(new Cause.TimeoutError(`no answer within ${Duration.format(timeout)}`))
+
+export const connect = Effect.fnUntraced(function* <A>(runtime: PoolRuntime<A>, connection: Pooled<A>) {
+  yield* Effect.yieldNow
+  if (connection.state !== "connecting") return
+  const { config, connector, engine } = runtime
+  const { resource } = connection
+  const exit = yield* bounded(runtime, resource, connector.connect(resource.scope), config.connectTimeout)
+  if (connection.state !== "connecting") return
+  if (Exit.isSuccess(exit)) {
+    resource.settle(exit.value)
+    if (connector.closed !== undefined) resource.watcher = runtime.fork(watch(runtime, connection))
+    Deferred.doneUnsafe(runtime.firstConnect, Exit.void)
+    runtime.transition(() => engine.opened(connection, runtime.now()))
+  } else {
+    const failure = failureOf(connector, exit.cause, runtime.clock.currentTimeMillisUnsafe())
+    const { cause, kind, message } = failure
+    runtime.lastFailure = failure
+    Deferred.doneUnsafe(
+      runtime.firstConnect,
+      Exit.fail(new ConnectError({ pool: runtime.name, kind, reason: message, cause }))
+    )
+    runtime.transition(() => engine.openFailed(connection, kind, runtime.now()))
+  }
+})
+
+/** Waits for the connection to end by itself. */
+const watch = Effect.fnUntraced(function* <A>(runtime: PoolRuntime<A>, connection: Pooled<A>) {
+  yield* Effect.yieldNow
+  const exit = yield* Effect.exit(runtime.connector.closed!(connection.resource.value))
+  if (Exit.isFailure(exit) && !Cause.hasFails(exit.cause)) {
+    // A watcher that breaks tells nothing about its connection; the checks go on without it.
+    if (Cause.hasDies(exit.cause)) yield* Effect.logWarning(`cannot watch connection ${connection.id}`, exit.cause)
+    return
+  }
+  runtime.transition(() => runtime.engine.died(connection, runtime.now()))
+})
+
+export const check = Effect.fnUntraced(function* <A>(runtime: PoolRuntime<A>, connection: Pooled<A>) {
+  yield* Effect.yieldNow
+  if (connection.state !== "checking") return
+  const { config, connector, engine } = runtime
+  const { resource } = connection
+  const exit = yield* bounded(runtime, resource, connector.check!(resource.value), config.checkTimeout)
+  if (connection.state !== "checking") return
+  if (Exit.isFailure(exit)) yield* Effect.logDebug(`connection ${connection.id} failed its check`, exit.cause)
+  runtime.transition(() => engine.checked(connection, Exit.isSuccess(exit), runtime.now()))
+})
+
+export const reset = Effect.fnUntraced(function* <A>(runtime: PoolRuntime<A>, connection: Pooled<A>) {
+  yield* Effect.yieldNow
+  if (connection.state !== "resetting") return
+  const { config, connector, engine } = runtime
+  const { resource } = connection
+  const exit = yield* bounded(runtime, resource, connector.reset!(resource.value), config.resetTimeout)
+  if (connection.state !== "resetting") return
+  if (Exit.isFailure(exit)) yield* Effect.logDebug(`connection ${connection.id} could not be reset`, exit.cause)
+  runtime.transition(() => engine.resetDone(connection, Exit.isSuccess(exit), runtime.now()))
+})
+
+/**
+ * Ends whatever runs on the connection and closes its scope. After `closeTimeout` the connection stops counting, so that
+ * a finalizer that hangs cannot hold its place for ever; it goes on by itself, and the log says so.
+ */
+export const closeConnection = Effect.fnUntraced(function* <A>(
+  runtime: PoolRuntime<A>,
+  connection: Pooled<A>,
+  reason: CloseReason
+) {
+  yield* Effect.yieldNow
+  const { closeTimeout } = runtime.config
+  const { resource } = connection
+  resource.watcher?.interruptUnsafe()
+  const ending = runtime.forkUnowned(Effect.andThen(endWork(resource, closeTimeout), Scope.close(resource.scope, Exit.void)))
+  const exit = yield* Effect.timeoutOption(Fiber.await(ending), closeTimeout)
+  if (Option.isNone(exit)) {
+    yield* Effect.logWarning(
+      `connection ${connection.id} (${reason}) did not close within ${Duration.format(closeTimeout)}; ` +
+        `it no longer counts, and the server may still have it`
+    )
+  } else if (Exit.isFailure(exit.value)) {
+    yield* Effect.logWarning(`the finalizer of connection ${connection.id} (${reason}) failed`, exit.value.cause)
+  } else yield* Effect.logDebug(`closed connection ${connection.id} (${reason})`)
+  runtime.transition(() => runtime.engine.closed(connection, runtime.now()))
+})
+
+/** Interrupts the work on a connection, and gives it some time: what it still opens belongs to the scope closed next. */
+const endWork = <A>({ work }: Resource<A>, timeout: Duration.Duration): Effect.Effect<void> =>
+  work === undefined
+    ? Effect.void
+    : Effect.suspend(() => {
+        work.interruptUnsafe()
+        return Effect.asVoid(Effect.timeoutOption(Fiber.await(work), timeout))
+      })

@@ -1,0 +1,22 @@
+import { fileURLToPath } from "node:url"
+import { defineConfig } from "vitest/config"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+
+export default defineConfig({
+  root,
+  resolve: {
+    // One instance of every module: examples import the package by name, tests import the sources.
+    alias: [
+      { find: /^effect-pool\/Postgres$/, replacement: `${root}src/connectors/Postgres.ts` },
+      { find: /^effect-pool\/(\w+)$/, replacement: `${root}src/$1.ts` },
+      { find: /^effect-pool$/, replacement: `${root}src/index.ts` }
+    ]
+  },
+  test: {
+    include: ["test/**/*.test.ts"],
+    pool: "forks",
+    testTimeout: 30_000,
+    reporters: ["default"]
+  }
+})
