@@ -225,16 +225,14 @@ export const lease = <A>(pool: ConnectionPool<A>): Effect.Effect<Lease<A>, Acqui
 export const invalidate: {
   <A>(connection: A): (pool: ConnectionPool<A>) => Effect.Effect<void>
   <A>(pool: ConnectionPool<A>, connection: A): Effect.Effect<void>
-} = dual(
-  2,
-  <A>(pool: ConnectionPool<A>, connection: A): Effect.Effect<void> =>
-    Effect.sync(() => {
-      const runtime = runtimeOf(pool)
-      for (const candidate of runtime.engine.connections) {
-        if (candidate.openedAt === undefined || candidate.resource.value !== connection) continue
-        return runtime.transition(() => runtime.engine.invalidate(candidate, runtime.now()))
-      }
-    })
+} = dual(2, <A>(pool: ConnectionPool<A>, connection: A): Effect.Effect<void> =>
+  Effect.sync(() => {
+    const runtime = runtimeOf(pool)
+    for (const candidate of runtime.engine.connections) {
+      if (candidate.openedAt === undefined || candidate.resource.value !== connection) continue
+      return runtime.transition(() => runtime.engine.invalidate(candidate, runtime.now()))
+    }
+  })
 )
 
 /**

@@ -89,4 +89,7 @@ export const isConnector = (u: unknown): u is Connector<unknown, unknown, unknow
  */
 export const make = <A, E = never, R = never>(
   options: Connector.Options<A, E, R>
-): Connector<A, E, Exclude<R, Scope.Scope>> => ({ ...(options as Connector.Options<A, E, Exclude<R, Scope.Scope>>), [TypeId]: TypeId })
+): Connector<A, E, Exclude<R, Scope.Scope>> => ({
+  ...(options as Connector.Options<A, E, Exclude<R, Scope.Scope>>),
+  [TypeId]: TypeId
+})

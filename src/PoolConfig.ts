@@ -23,15 +23,14 @@ const count = (minimum: number, maximum = 1_000_000) =>
   ).annotate({ expected: `a whole number from ${minimum} to ${maximum === Infinity ? "Infinity" : maximum}` })
 
 const share = (minimum: number, maximum: number) =>
-  Schema.Number.check(Schema.isBetween({ minimum, maximum })).annotate({
+  Schema.Finite.check(Schema.isBetween({ minimum, maximum })).annotate({
     expected: `a number from ${minimum} to ${maximum}`
   })
 
 const duration = (minimum: Duration.Duration, maximum: Duration.Duration) =>
   Schema.Duration.check(
     Schema.makeFilter(
-      (d: Duration.Duration) =>
-        Duration.isGreaterThanOrEqualTo(d, minimum) && Duration.isLessThanOrEqualTo(d, maximum)
+      (d: Duration.Duration) => Duration.isGreaterThanOrEqualTo(d, minimum) && Duration.isLessThanOrEqualTo(d, maximum)
     )
   ).annotate({ expected: `a duration from ${Duration.format(minimum)} to ${Duration.format(maximum)}` })
 
@@ -121,17 +120,13 @@ export interface Input {
   readonly maxWaiting?: number | undefined
   readonly unavailableAfter?: Duration.Input | undefined
   readonly drainTimeout?: Duration.Input | undefined
-  readonly retry?: { readonly [K in keyof RetryPolicy.Exponential]?: RetryPolicy.Exponential[K] | undefined } | undefined
+  readonly retry?:
+    | { readonly [K in keyof RetryPolicy.Exponential]?: RetryPolicy.Exponential[K] | undefined }
+    | undefined
   readonly startup?: "await" | "background" | "failFast" | undefined
 }
 
-/**
- * The defaults.
- *
- * @category presets
- * @since 0.1.0
- */
-export const defaults: PoolConfig = new PoolConfig({
+const defaultFields = {
   minConnections: 2,
   maxConnections: 10,
   acquireTimeout: Duration.seconds(5),
@@ -151,7 +146,15 @@ export const defaults: PoolConfig = new PoolConfig({
   drainTimeout: Duration.seconds(10),
   retry: RetryPolicy.defaults,
   startup: "await"
-})
+} as const
+
+/**
+ * The defaults.
+ *
+ * @category presets
+ * @since 0.1.0
+ */
+export const defaults: PoolConfig = new PoolConfig(defaultFields)
 
 /**
  * For a developer's machine: 2 to 10 connections, idle for up to 300 s, at most an hour old.
@@ -160,7 +163,7 @@ export const defaults: PoolConfig = new PoolConfig({
  * @since 0.1.0
  */
 export const development: PoolConfig = new PoolConfig({
-  ...defaults,
+  ...defaultFields,
   minConnections: 2,
   maxConnections: 10,
   idleTimeout: Duration.seconds(300),
@@ -174,18 +177,26 @@ export const development: PoolConfig = new PoolConfig({
  * @since 0.1.0
  */
 export const production: PoolConfig = new PoolConfig({
-  ...defaults,
+  ...defaultFields,
   minConnections: 10,
   maxConnections: 100,
   idleTimeout: Duration.seconds(60),
   maxLifetime: Duration.seconds(1800)
 })
 
-const presets: Readonly<Record<string, PoolConfig>> = { development, production }
+const presets: ReadonlyMap<unknown, PoolConfig> = new Map([
+  ["development", development],
+  ["production", production]
+])
 
 /** A value as it may stand in an error: short, on one line. */
 const show = (value: unknown): string => {
-  const text = typeof value === "string" ? JSON.stringify(value) : Duration.isDuration(value) ? Duration.format(value) : String(value)
+  const text =
+    typeof value === "string"
+      ? JSON.stringify(value)
+      : Duration.isDuration(value)
+        ? Duration.format(value)
+        : String(value)
   return text.length > 80 ? `${text.slice(0, 77)}...` : text
 }
 
@@ -197,7 +208,8 @@ const expectedOf = (schema: Schema.Top): string => {
 /** `Duration.fromInput` reads NaN as zero, and a negative number as a duration; neither is what its writer meant. */
 const readDuration = (value: unknown): unknown => {
   if (typeof value === "number" && !(value >= 0)) return value
-  if (typeof value !== "number" && typeof value !== "string" && typeof value !== "bigint" && !isObject(value)) return value
+  if (typeof value !== "number" && typeof value !== "string" && typeof value !== "bigint" && !isObject(value))
+    return value
   return Option.getOrElse(Duration.fromInput(value as Duration.Input), () => value)
 }
 
@@ -223,7 +235,8 @@ const decodeFields = (
       if (isObject(given)) {
         const nestedName = (inner: string) => fieldName(`${name}.${inner}`)
         decoded[name] = decodeFields(nested, base[name] as never, given as never, nestedName, problems)
-      } else problems.push({ field: fieldName(name), value: show(given), expected: `{ ${Object.keys(nested).join(", ")} }` })
+      } else
+        problems.push({ field: fieldName(name), value: show(given), expected: `{ ${Object.keys(nested).join(", ")} }` })
       continue
     }
     const value = isDurationSchema(schema) ? readDuration(given) : given
@@ -267,6 +280,8 @@ const crossFieldProblems = (
   return problems
 }
 
+const fieldsOf = (input: object): Readonly<Record<string, unknown>> => Object.fromEntries(Object.entries(input))
+
 const check = (
   input: Readonly<Record<string, unknown>>,
   fieldName: (name: string) => string,
@@ -274,17 +289,15 @@ const check = (
 ): Result.Result<PoolConfig, PoolConfigError> => {
   const { environment, ...rest } = input
   const problems: Array<ConfigProblem> = []
-  const preset = environment === undefined ? defaults : presets[String(environment)]
+  const preset = environment === undefined ? defaults : presets.get(environment)
   if (preset === undefined) {
     problems.push({
       field: fieldName("environment"),
       value: show(environment),
-      expected: Object.keys(presets)
-        .map((name) => JSON.stringify(name))
-        .join(" or ")
+      expected: [...presets.keys()].map(show).join(" or ")
     })
   }
-  const decoded = decodeFields(PoolConfig.fields, { ...(preset ?? defaults) }, rest, fieldName, problems)
+  const decoded = decodeFields(PoolConfig.fields, fieldsOf(preset ?? defaults), rest, fieldName, problems)
   problems.push(...crossFieldProblems(decoded, fieldName), ...others)
   return problems.length === 0
     ? Result.succeed(new PoolConfig(decoded as never))
@@ -315,7 +328,7 @@ export const make = (
   input: Input | PoolConfig = {},
   problems: ReadonlyArray<ConfigProblem> = []
 ): Effect.Effect<PoolConfig, PoolConfigError> =>
-  Effect.suspend(() => Effect.fromResult(check({ ...input }, (name) => name, problems)))
+  Effect.suspend(() => Effect.fromResult(check(fieldsOf(input), (name) => name, problems)))
 
 /**
  * The preset of an environment, `"development"` or `"production"`, changed by `overrides`.
@@ -368,10 +381,15 @@ export const config = (prefix: string): Config.Config<PoolConfig> =>
     )
   ).pipe(
     Config.mapEffect((values) =>
-      Result.match(check(fromVariables(values), (field) => `${prefix}_${variableName(field)}`, []), {
-        onSuccess: Effect.succeed,
-        onFailure: (error) =>
-          Effect.fail(new Config.ConfigError(new ConfigProvider.SourceError({ message: error.message, cause: error })))
-      })
+      Result.match(
+        check(fromVariables(values), (field) => `${prefix}_${variableName(field)}`, []),
+        {
+          onSuccess: Effect.succeed,
+          onFailure: (error) =>
+            Effect.fail(
+              new Config.ConfigError(new ConfigProvider.SourceError({ message: error.message, cause: error }))
+            )
+        }
+      )
     )
   )

@@ -90,7 +90,8 @@ export const TimeoutDiagnosis = Schema.Literals(["cannotConnect", "connectingSlo
  */
 export type TimeoutDiagnosis = typeof TimeoutDiagnosis.Type
 
-const seconds = (millis: number): string => (millis < 1000 ? `${Math.round(millis)} ms` : `${(millis / 1000).toFixed(1)} s`)
+const seconds = (millis: number): string =>
+  millis < 1000 ? `${Math.round(millis)} ms` : `${(millis / 1000).toFixed(1)} s`
 
 const numbers = (snapshot: Snapshot): string =>
   `${snapshot.inUse} of ${snapshot.limit} in use, ${snapshot.idle} idle, ${snapshot.connecting} connecting, ` +
@@ -100,25 +101,14 @@ const attempts = (failure: ConnectFailure): string =>
   `the last of ${failure.attempts} attempt${failure.attempts === 1 ? "" : "s"} failed with: ${failure.message}`
 
 /** The answer of an HTTP handler that lets an acquire error escape. It names no host and no cause: clients read it. */
-const problem = (error: {
-  readonly code: string
-  readonly pool: string
-  readonly title: string
-  readonly retryAfterSeconds: number | undefined
-}): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  const { retryAfterSeconds } = error
-  const response = ProblemDetails.toResponse({
-    type: "about:blank",
-    status: 503,
-    title: error.title,
-    code: error.code,
-    pool: error.pool,
-    ...(retryAfterSeconds === undefined ? {} : { retryAfter: retryAfterSeconds })
-  })
+const problem = (
+  error: { readonly code: string; readonly pool: string; readonly retryAfterSeconds?: number },
+  title: string
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  const { code, pool, retryAfterSeconds = 1 } = error
+  const body = { type: "about:blank", status: 503, title, code, pool, retryAfter: retryAfterSeconds }
   return Effect.succeed(
-    retryAfterSeconds === undefined
-      ? response
-      : HttpServerResponse.setHeader(response, "retry-after", String(retryAfterSeconds))
+    HttpServerResponse.setHeader(ProblemDetails.toResponse(body), "retry-after", String(retryAfterSeconds))
   )
 }
 
@@ -169,7 +159,7 @@ export class AcquireTimeout extends Schema.TaggedError<AcquireTimeout>("effect-p
   }
 
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse.HttpServerResponse> {
-    return problem({ ...this, code: this.code, title: "No connection became free in time" })
+    return problem(this, "No connection became free in time")
   }
 }
 
@@ -203,7 +193,7 @@ export class ServiceUnavailable extends Schema.TaggedError<ServiceUnavailable>("
   }
 
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse.HttpServerResponse> {
-    return problem({ ...this, code: this.code, title: "The service is unavailable" })
+    return problem(this, "The service is unavailable")
   }
 }
 
@@ -229,7 +219,7 @@ export class PoolOverloaded extends Schema.TaggedError<PoolOverloaded>("effect-p
   }
 
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse.HttpServerResponse> {
-    return problem({ ...this, code: this.code, title: "Too many requests are waiting" })
+    return problem(this, "Too many requests are waiting")
   }
 }
 
@@ -252,7 +242,7 @@ export class PoolClosed extends Schema.TaggedError<PoolClosed>("effect-pool/Pool
   }
 
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse.HttpServerResponse> {
-    return problem({ code: this.code, pool: this.pool, title: "The service is shutting down", retryAfterSeconds: 1 })
+    return problem(this, "The service is shutting down")
   }
 }
 

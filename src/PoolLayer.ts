@@ -48,9 +48,7 @@ export interface ServiceClass<in out Self, in out Id extends string, in out A> e
   /** See `ConnectionPool.lease`. */
   readonly lease: Effect.Effect<ConnectionPool.Lease<A>, AcquireError, Self | Scope.Scope>
   /** See `ConnectionPool.use`. */
-  readonly use: <B, E, R>(
-    f: (connection: A) => Effect.Effect<B, E, R>
-  ) => Effect.Effect<B, E | AcquireError, R | Self>
+  readonly use: <B, E, R>(f: (connection: A) => Effect.Effect<B, E, R>) => Effect.Effect<B, E | AcquireError, R | Self>
   /** See `ConnectionPool.invalidate`. */
   readonly invalidate: (connection: A) => Effect.Effect<void, never, Self>
   /** See `ConnectionPool.status`. */

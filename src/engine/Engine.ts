@@ -438,7 +438,8 @@ export class Engine<A> implements PlannerView {
   }
 
   private refuseAll(refusal: Refusal): void {
-    for (let waiter = this.waiters.first; waiter !== undefined; waiter = this.waiters.first) this.refuse(waiter, refusal)
+    for (let waiter = this.waiters.first; waiter !== undefined; waiter = this.waiters.first)
+      this.refuse(waiter, refusal)
   }
 
   private refusal(): Refusal | undefined {
@@ -578,7 +579,7 @@ export class Engine<A> implements PlannerView {
   private retireIdle(now: number): void {
     let budget = Math.max(1, Math.floor(this.total / 10))
     let kept = this.total - this.closing
-    for (let connection = this.idle.coldest; connection !== undefined && budget > 0; ) {
+    for (let connection = this.idle.coldest; connection !== undefined && budget > 0;) {
       const warmer: Connection<A> | undefined = connection.warmer
       const isSpare = kept > this.options.minConnections && isIdleTooLong(connection, this.options, now)
       const reason = isSpare ? "idleTimeout" : retirementReason(connection, this.options, now)
@@ -594,7 +595,7 @@ export class Engine<A> implements PlannerView {
   /** Checks a few of the coldest in the background, and leaves at least one for callers. */
   private checkIdle(now: number): void {
     if (!this.options.canCheck) return
-    for (let connection = this.idle.coldest; connection !== undefined && this.idle.length > 1; ) {
+    for (let connection = this.idle.coldest; connection !== undefined && this.idle.length > 1;) {
       if (this.checking >= maxBackgroundChecks) return
       const warmer: Connection<A> | undefined = connection.warmer
       const lastProven = Math.max(connection.usedAt, connection.provenAt)

@@ -7,7 +7,10 @@ import type { FailureKind } from "../PoolError.ts"
 import * as RetryPolicy from "../RetryPolicy.ts"
 import type { PoolRuntime } from "./PoolRuntime.ts"
 
-type Step = (now: number, input: FailureKind) => Pull.Pull<[Duration.Duration, Duration.Duration], never, Duration.Duration>
+type Step = (
+  now: number,
+  input: FailureKind
+) => Pull.Pull<[Duration.Duration, Duration.Duration], never, Duration.Duration>
 
 /** The pool's one walk along the retry schedule: a step for each failed probe, back to its start after a success. */
 export class Backoff<A> {
@@ -46,5 +49,5 @@ export class Backoff<A> {
     )
     yield* Effect.sleep(delay)
     this.runtime.transition(() => engine.backoffEnded(this.runtime.now()))
-  }, Effect.annotateLogs({ concept: "retry" }))
+  })
 }

@@ -23,7 +23,12 @@ export const bind = <A, E, R>(connector: Connector<A, E, R>, context: Context.Co
   const bound = (
     f: ((connection: A) => Effect.Effect<unknown, unknown, R>) | undefined
   ): ((connection: A) => Effect.Effect<unknown, unknown>) | undefined =>
-    f && ((connection) => Effect.provideContext(Effect.suspend(() => f(connection)), context))
+    f &&
+    ((connection) =>
+      Effect.provideContext(
+        Effect.suspend(() => f(connection)),
+        context
+      ))
   return {
     name: connector.name,
     connect: (scope) => Effect.provideContext(connector.connect, Context.add(context, Scope.Scope, scope)),

@@ -1,7 +1,8 @@
 import * as Cause from "effect/Cause"
 import { hasProperty, isError, isString } from "effect/Predicate"
 import * as Result from "effect/Result"
-import type { ConnectFailure, FailureKind } from "../PoolError.ts"
+import * as Schema from "effect/Schema"
+import { type ConnectFailure, FailureKind } from "../PoolError.ts"
 import type { BoundConnector } from "./BoundConnector.ts"
 
 /** A failed attempt to connect, with the connector's own error. */
@@ -37,18 +38,19 @@ const describe = (error: unknown): string => {
   return texts.length > 0 ? texts.join(": ") : String(error)
 }
 
+/** Only errors of the connector's own type are its to classify; anything else, and no answer, may pass by itself. */
+const kindOf = <A>({ classify }: BoundConnector<A>, cause: Cause.Cause<unknown>): FailureKind => {
+  const fail = cause.reasons.find(Cause.isFailReason)
+  if (classify === undefined || fail === undefined) return "transient"
+  const answer = Result.try(() => classify(fail.error))
+  return Result.isSuccess(answer) && isFailureKind(answer.success) ? answer.success : "transient"
+}
+
+const isFailureKind = Schema.is(FailureKind)
+
 export const failureOf = <A>(connector: BoundConnector<A>, cause: Cause.Cause<unknown>, at: number): Failure => {
   const error = Cause.squash(cause)
-  const { classify } = connector
-  // A defect is no error of the connector's type, and a classifier that throws has no answer: trying again may help.
-  const kind =
-    classify === undefined || !Cause.hasFails(cause)
-      ? "transient"
-      : Result.getOrElse(
-          Result.try(() => classify(error)),
-          () => "transient" as const
-        )
-  return { kind, message: describe(error), cause: error, at }
+  return { kind: kindOf(connector, cause), message: describe(error), cause: error, at }
 }
 
 /** The failure as it stands in errors and status. */

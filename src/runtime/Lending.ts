@@ -60,8 +60,8 @@ export const borrowWhile = <A, B, E, R>(
       (exit) => {
         if (held !== undefined) giveBack(runtime, held, lease, exit)
         return undefined
-      },
-      true
+      }
+      // Not `interruptible`: an interrupt unwinds past such a handler without calling it, and the lease would leak.
     )
   })
 
@@ -108,7 +108,10 @@ const returnWithScope = <A>(runtime: PoolRuntime<A>, connection: Pooled<A>, fibe
  * What `Scope.addFinalizer` does, as a step instead of an effect: an effect of its own could be interrupted between the
  * lease and its release. A test holds it to the behaviour of Effect's.
  */
-const addFinalizer = (scope: Scope.Scope, finalizer: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>): void => {
+const addFinalizer = (
+  scope: Scope.Scope,
+  finalizer: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+): void => {
   const { state } = scope
   if (state._tag === "Empty") {
     scope.state = { _tag: "Open", finalizerKey: {}, finalizer, finalizers: undefined }
@@ -134,11 +137,7 @@ const giveBack = <A>(
   if (engine.hasDecisions) runtime.perform()
 }
 
-const outcomeOf = <A>(
-  connector: BoundConnector<A>,
-  connection: A,
-  exit: Exit.Exit<unknown, unknown>
-): LeaseOutcome => {
+const outcomeOf = <A>(connector: BoundConnector<A>, connection: A, exit: Exit.Exit<unknown, unknown>): LeaseOutcome => {
   if (exit._tag === "Failure") {
     const { fatal } = connector
     for (const reason of exit.cause.reasons) {

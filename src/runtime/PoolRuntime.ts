@@ -9,6 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
+import * as References from "effect/References"
 import * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
 import type { Decision } from "../engine/Decision.ts"
@@ -61,7 +62,8 @@ export class PoolRuntime<A> {
     this.name = config.name ?? connector.name
     this.config = config
     this.connector = connector
-    this.context = context
+    const annotations = Context.get(context, References.CurrentLogAnnotations)
+    this.context = Context.add(context, References.CurrentLogAnnotations, { ...annotations, pool: this.name })
     this.clock = clock
     this.dispatcher = Context.get(context, Scheduler.Scheduler).makeDispatcher()
     this.backoff = new Backoff(this)
@@ -151,7 +153,7 @@ export class PoolRuntime<A> {
     this.isPerforming = true
     // Not to hide an error but to survive it: an observer of a woken fiber may throw through this loop.
     try {
-      for (let wakes = 0; wakes < wakesPerTurn; ) {
+      for (let wakes = 0; wakes < wakesPerTurn;) {
         const decision = this.engine.nextDecision()
         if (decision === undefined) break
         if (decision._tag === "Serve") wakes++

@@ -47,11 +47,7 @@ const secondsToProbe = (failure: ConnectFailure | undefined): number =>
   Math.max(defaultRetryAfterSeconds, Math.ceil((failure?.retryInMillis ?? 0) / 1000))
 
 /** The error of an acquire that was refused; `waiter` if it had waited. */
-export const refusalError = <A>(
-  runtime: PoolRuntime<A>,
-  refusal: Refusal,
-  waiter?: Waiter<unknown>
-): AcquireError => {
+export const refusalError = <A>(runtime: PoolRuntime<A>, refusal: Refusal, waiter?: Waiter<unknown>): AcquireError => {
   const { config, engine, name } = runtime
   const lastFailure = lastFailureOf(runtime)
   const failure = lastFailure === undefined ? {} : { lastFailure, cause: runtime.lastFailure?.cause }

@@ -19,7 +19,8 @@ import type { Resource } from "./Resource.ts"
 type Pooled<A> = Connection<Resource<A>>
 
 /**
- * Runs work on a connection and waits for it no longer than `timeout`. Work that is past its time keeps running, since
+ * Runs work on a connection and waits for it no longer than `timeout`. Running out of time is a defect, not a failure:
+ * it is none of the connector's own errors, and its classifier cannot be asked about it. Work that is past its time keeps running, since
  * it may not be interruptible; it stays in `resource.work`, and the close that follows ends it.
  */
 const bounded = Effect.fnUntraced(function* <A, X, E>(
@@ -36,11 +37,8 @@ const bounded = Effect.fnUntraced(function* <A, X, E>(
   })
   const exit = yield* Effect.timeoutOption(Fiber.await(fiber), timeout)
   if (Option.isSome(exit)) resource.work = undefined
-  return Option.getOrElse(exit, () => timedOut(timeout))
+  return Option.getOrElse(exit, () => Exit.die(new Cause.TimeoutError(`no answer within ${Duration.format(timeout)}`)))
 })
-
-const timedOut = (timeout: Duration.Duration): Exit.Exit<never, Cause.TimeoutError> =>
-  Exit.fail(new Cause.TimeoutError(`no answer within ${Duration.format(timeout)}`))
 
 export const connect = Effect.fnUntraced(function* <A>(runtime: PoolRuntime<A>, connection: Pooled<A>) {
   yield* Effect.yieldNow
@@ -52,17 +50,17 @@ export const connect = Effect.fnUntraced(function* <A>(runtime: PoolRuntime<A>, 
   if (Exit.isSuccess(exit)) {
     resource.settle(exit.value)
     if (connector.closed !== undefined) resource.watcher = runtime.fork(watch(runtime, connection))
-    Deferred.doneUnsafe(runtime.firstConnect, Exit.void)
     runtime.transition(() => engine.opened(connection, runtime.now()))
+    Deferred.doneUnsafe(runtime.firstConnect, Exit.void)
   } else {
     const failure = failureOf(connector, exit.cause, runtime.clock.currentTimeMillisUnsafe())
     const { cause, kind, message } = failure
     runtime.lastFailure = failure
+    runtime.transition(() => engine.openFailed(connection, kind, runtime.now()))
     Deferred.doneUnsafe(
       runtime.firstConnect,
       Exit.fail(new ConnectError({ pool: runtime.name, kind, reason: message, cause }))
     )
-    runtime.transition(() => engine.openFailed(connection, kind, runtime.now()))
   }
 })
 
@@ -113,7 +111,9 @@ export const closeConnection = Effect.fnUntraced(function* <A>(
   const { closeTimeout } = runtime.config
   const { resource } = connection
   resource.watcher?.interruptUnsafe()
-  const ending = runtime.forkUnowned(Effect.andThen(endWork(resource, closeTimeout), Scope.close(resource.scope, Exit.void)))
+  const ending = runtime.forkUnowned(
+    Effect.andThen(endWork(resource, closeTimeout), Scope.close(resource.scope, Exit.void))
+  )
   const exit = yield* Effect.timeoutOption(Fiber.await(ending), closeTimeout)
   if (Option.isNone(exit)) {
     yield* Effect.logWarning(

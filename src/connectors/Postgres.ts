@@ -1,0 +1,344 @@
+/**
+ * PostgreSQL connections for a pool, over the native `PgConnection` of `@effect/sql-pg` (an optional peer dependency).
+ *
+ * @since 0.1.0
+ */
+import * as PgConnection from "@effect/sql-pg/PgConnection"
+import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { hasProperty, isString } from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import * as Net from "node:net"
+import type { ConnectionOptions } from "node:tls"
+import * as Connector from "../Connector.ts"
+import type { ConfigProblem, FailureKind } from "../PoolError.ts"
+import { leavesSessionState } from "./PostgresStatement.ts"
+
+/**
+ * Where the server is, who we are there, and what happens between two borrowers. Fields win over what the URL says.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Names the pool. Default: `host:port/database`. */
+  readonly name?: string | undefined
+  /** `postgres://user:password@host:port/database?sslmode=require`. */
+  readonly url?: string | Redacted.Redacted | undefined
+  /** A host name, an address, or the directory of a Unix socket. Default: `localhost`. */
+  readonly host?: string | undefined
+  /** Default: 5432. */
+  readonly port?: number | undefined
+  readonly database?: string | undefined
+  readonly username?: string | undefined
+  /** An effect is run for each connection, for passwords that expire. */
+  readonly password?: string | Redacted.Redacted | Effect.Effect<Redacted.Redacted> | undefined
+  /** `true` for TLS with the system's certificates, or the options of Node's `tls.connect`. Default: what the URL says, else none. */
+  readonly ssl?: boolean | ConnectionOptions | undefined
+  /** How the server's `pg_stat_activity` names the connection. Default: `effect-pool`. */
+  readonly applicationName?: string | undefined
+  /** TCP keep-alive, after this long without traffic. Default: 30 seconds. */
+  readonly keepAlive?: Duration.Input | undefined
+  /**
+   * When a returned connection is made as new, at the cost of two round trips that no borrower waits for.
+   *
+   * - `"whenDirty"` (default): after a lease that ran anything but plain `select`, `insert`, `update`, `delete`, `merge`,
+   *   `values`, `table`, `with`, `show` or `explain`, or one of these with an advisory lock, `set_config` or a temporary
+   *   table in it. State that is set inside a function of yours is not seen: use `"always"`.
+   * - `"always"`, `"never"`: as they say.
+   */
+  readonly reset?: "whenDirty" | "always" | "never" | undefined
+  /** Settings sent with every connection, such as `{ statement_timeout: "30s" }`. A reset returns to them. */
+  readonly startupParameters?: Readonly<Record<string, string>> | undefined
+  /** Further options of `PgConnection.make`, such as `types`, `prepare` or `multiplex`. */
+  readonly driver?: Pick<
+    PgConnection.Config,
+    "types" | "multiplex" | "prepare" | "preparedStatementCacheSize" | "maxMessageSize" | "startupOptions"
+  >
+}
+
+/** What the pool's own code needs of a connection, and its borrower need not know. */
+interface Session {
+  readonly base: PgConnection.PgConnection
+  readonly socket: Net.Socket
+  isDirty: boolean
+}
+
+/** Sessions by the connection that borrowers hold, for as long as somebody holds it. */
+const sessions = new WeakMap<PgConnection.PgConnection, Session>()
+
+/**
+ * A connector for PostgreSQL.
+ *
+ * - A connection that dies while it is idle is noticed at once, without a query.
+ * - A wrong password, an unknown database or a bad certificate is a permanent failure; `too many clients` and `starting
+ *   up` are overload; everything else is transient.
+ * - A wrong option is reported by the pool, as a `PoolConfigError` together with the pool's own.
+ *
+ * **Example** (A pool on a local server)
+ *
+ * ```ts
+ * import type { PgConnection } from "@effect/sql-pg/PgConnection"
+ * import { Effect } from "effect"
+ * import { PoolConfig, PoolLayer } from "effect-pool"
+ * import * as Postgres from "effect-pool/Postgres"
+ *
+ * class Db extends PoolLayer.Service<Db, PgConnection>()("app/Db") {}
+ *
+ * const DbLive = Db.layer(Postgres.connector({ url: "postgres://app@localhost/app" }), PoolConfig.development)
+ *
+ * const program = Db.use((connection) => connection.query("select 1 as one")).pipe(
+ *   Effect.map(({ rows }) => rows),
+ *   Effect.provide(DbLive)
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const connector = (options: Options = {}): Connector.Connector<PgConnection.PgConnection, SqlError> => {
+  const target = targetOf(options)
+  const { reset: resetMode = "whenDirty" } = options
+  return Connector.make({
+    name: options.name ?? `${target.host}:${target.port}/${target.database ?? ""}`,
+    connect: connect(options, target),
+    check: (connection) => sessionOf(connection).base.query("select 1"),
+    reset: resetMode === "never" ? undefined : reset,
+    dirty: resetMode === "always" ? undefined : (connection) => sessionOf(connection).isDirty,
+    closed: (connection) => socketClosed(sessionOf(connection).socket),
+    classify,
+    fatal: isFatal,
+    problems: target.problems
+  })
+}
+
+/**
+ * Reads a connector from `Config`: with the prefix `DB`, from `DB_URL` or `DB_HOST`, `DB_PORT`, `DB_DATABASE`,
+ * `DB_USERNAME`, `DB_PASSWORD`, and `DB_SSL`, `DB_APPLICATION_NAME`. Password and URL stay redacted.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const config = (prefix: string): Config.Config<Connector.Connector<PgConnection.PgConnection, SqlError>> =>
+  Config.all({
+    url: Config.option(Config.Redacted(`${prefix}_URL`)),
+    host: Config.option(Config.String(`${prefix}_HOST`)),
+    port: Config.option(Config.Port(`${prefix}_PORT`)),
+    database: Config.option(Config.String(`${prefix}_DATABASE`)),
+    username: Config.option(Config.String(`${prefix}_USERNAME`)),
+    password: Config.option(Config.Redacted(`${prefix}_PASSWORD`)),
+    ssl: Config.option(Config.Boolean(`${prefix}_SSL`)),
+    applicationName: Config.option(Config.String(`${prefix}_APPLICATION_NAME`))
+  }).pipe(
+    Config.map((read) =>
+      connector({
+        url: Option.getOrUndefined(read.url),
+        host: Option.getOrUndefined(read.host),
+        port: Option.getOrUndefined(read.port),
+        database: Option.getOrUndefined(read.database),
+        username: Option.getOrUndefined(read.username),
+        password: Option.getOrUndefined(read.password),
+        ssl: Option.getOrUndefined(read.ssl),
+        applicationName: Option.getOrUndefined(read.applicationName)
+      })
+    )
+  )
+
+interface Target {
+  readonly host: string
+  readonly port: number
+  readonly database: string | undefined
+  readonly problems: ReadonlyArray<ConfigProblem>
+}
+
+const reveal = (secret: string | Redacted.Redacted): string => (isString(secret) ? secret : Redacted.value(secret))
+
+const expectedUrl = `a URL like "postgres://user@host:5432/database"`
+
+/** The parts of the URL that say where the server is. The driver reads the rest itself. */
+const readUrl = (url: string): { readonly url: URL | undefined; readonly problems: ReadonlyArray<ConfigProblem> } => {
+  if (!URL.canParse(url)) {
+    // A malformed URL cannot be masked: nobody knows where in it the password stands.
+    return { url: undefined, problems: [{ field: "url", value: "a malformed URL (not shown)", expected: expectedUrl }] }
+  }
+  const parsed = new URL(url)
+  if (parsed.protocol === "postgres:" || parsed.protocol === "postgresql:") return { url: parsed, problems: [] }
+  return { url: undefined, problems: [{ field: "url", value: `"${parsed.protocol}//..."`, expected: expectedUrl }] }
+}
+
+/** A stray percent sign stays what it is. */
+const decode = (part: string): string =>
+  Result.getOrElse(
+    Result.try(() => decodeURIComponent(part)),
+    () => part
+  )
+
+const targetOf = (options: Options): Target => {
+  const { problems, url } = options.url === undefined ? { url: undefined, problems: [] } : readUrl(reveal(options.url))
+  const inUrl = (parameter: string, part: string | undefined): string | undefined =>
+    url?.searchParams.get(parameter) ?? (part === "" ? undefined : part)
+  const host = options.host ?? inUrl("host", url && decode(url.hostname)) ?? "localhost"
+  const port = options.port ?? Number(inUrl("port", url?.port) ?? 5432)
+  const database = options.database ?? inUrl("dbname", url && decode(url.pathname.slice(1)))
+  const isPort = Number.isInteger(port) && port > 0 && port < 65_536
+  return {
+    host: host.replace(/^\[(.*)\]$/, "$1"),
+    port,
+    database,
+    problems: isPort
+      ? problems
+      : [...problems, { field: "port", value: String(port), expected: "a port from 1 to 65535" }]
+  }
+}
+
+/** Opens the socket ourselves, so that we see it die while the driver is not looking. */
+const openSocket = (target: Target, keepAlive: Duration.Duration): Net.Socket => {
+  const { host, port } = target
+  if (host.startsWith("/")) return Net.connect({ path: `${host}/.s.PGSQL.${port}` })
+  // A statement is one small write and a wait for its answer: Nagle's algorithm would only hold it back.
+  return Net.connect({
+    host,
+    port,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: Duration.toMillis(keepAlive)
+  })
+}
+
+const connect = (options: Options, target: Target): Effect.Effect<PgConnection.PgConnection, SqlError, Scope.Scope> =>
+  Effect.suspend(() => {
+    const { applicationName = "effect-pool", database, password, ssl, startupParameters, url, username } = options
+    const keepAlive = Duration.fromInputUnsafe(options.keepAlive ?? "30 seconds")
+    let socket: Net.Socket | undefined = undefined
+    const driverConfig: PgConnection.Config = {
+      ...options.driver,
+      host: target.host,
+      port: target.port,
+      url: isString(url) ? Redacted.make(url) : url,
+      database,
+      username,
+      password: isString(password) ? Redacted.make(password) : password,
+      ssl,
+      applicationName,
+      startupParameters,
+      // The pool's `connectTimeout` is the only one: two of them would leave users guessing which one spoke.
+      connectTimeout: Duration.infinity,
+      stream: () => (socket = openSocket(target, keepAlive))
+    }
+    return Effect.map(PgConnection.make(driverConfig), (base) => watched({ base, socket: socket!, isDirty: false }))
+  })
+
+const sessionOf = (connection: PgConnection.PgConnection): Session => sessions.get(connection)!
+
+/** The connection as its borrowers see it: the driver's own, which also notes what may leave something behind. */
+const watched = (session: Session): PgConnection.PgConnection => {
+  const { base } = session
+  const note = (sql: string): void => {
+    if (!session.isDirty && leavesSessionState(sql)) session.isDirty = true
+  }
+  const noteAnd = <X, E, R>(effect: Effect.Effect<X, E, R>): Effect.Effect<X, E, R> =>
+    Effect.suspend(() => {
+      session.isDirty = true
+      return effect
+    })
+  const connection: PgConnection.PgConnection = Object.assign(Object.create(base) as PgConnection.PgConnection, {
+    query: (sql: string, params?: ReadonlyArray<unknown>, prepare?: boolean) => {
+      note(sql)
+      return base.query(sql, params, prepare)
+    },
+    queryValues: (sql: string, params?: ReadonlyArray<unknown>, prepare?: boolean) => {
+      note(sql)
+      return base.queryValues(sql, params, prepare)
+    },
+    stream: (sql: string, params?: ReadonlyArray<unknown>) => {
+      note(sql)
+      return base.stream(sql, params)
+    },
+    // What runs on a pinned connection or a listener is not seen here.
+    pin: noteAnd(base.pin),
+    listen: (channel: string) => noteAnd(base.listen(channel))
+  })
+  sessions.set(connection, session)
+  return connection
+}
+
+/**
+ * Everything that `DISCARD ALL` does, except for forgetting the driver's own prepared statements: it would go on using
+ * them, and the first to be gone inside a transaction would break that transaction.
+ */
+const forget = `do $$
+declare name text;
+begin
+  reset session authorization;
+  reset all;
+  unlisten *;
+  perform pg_advisory_unlock_all();
+  for name in select c.name from pg_cursors c where c.is_holdable loop execute format('close %I', name); end loop;
+  for name in select s.name from pg_prepared_statements s where s.from_sql loop execute format('deallocate %I', name); end loop;
+  discard temp;
+  discard sequences;
+end $$`
+
+/** Leaves no transaction, no setting, no lock, no listener, no cursor and no temporary table behind. */
+const reset = (connection: PgConnection.PgConnection): Effect.Effect<void, SqlError> => {
+  const session = sessionOf(connection)
+  return Effect.andThen(
+    // Outside a transaction this is a warning that nobody reads; inside a failed one nothing else would be allowed.
+    session.base.query("rollback", [], false),
+    Effect.andThen(
+      session.base.query(forget, [], false),
+      Effect.sync(() => {
+        session.isDirty = false
+      })
+    )
+  )
+}
+
+const socketClosed = (socket: Net.Socket): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    if (socket.destroyed) return resume(Effect.void)
+    const onClose = () => resume(Effect.void)
+    socket.once("close", onClose)
+    return Effect.sync(() => socket.off("close", onClose))
+  })
+
+/** The codes along the causes of an error: SQLSTATEs of the server, error codes of Node. */
+const codesOf = (error: unknown): ReadonlyArray<string> => {
+  const codes: Array<string> = []
+  for (let current: unknown = error, depth = 0; current !== undefined && depth < 6; depth++) {
+    if (hasProperty(current, "code") && isString(current.code)) codes.push(current.code)
+    current = hasProperty(current, "reason")
+      ? current.reason
+      : hasProperty(current, "cause")
+        ? current.cause
+        : undefined
+  }
+  return codes
+}
+
+/** `invalid_authorization_specification`, `invalid_password`, `invalid_catalog_name`. */
+const permanentStates = new Set(["28000", "28P01", "3D000"])
+/** `too_many_connections`, `cannot_connect_now`. */
+const overloadedStates = new Set(["53300", "57P03"])
+/** `admin_shutdown`, `crash_shutdown`, `database_dropped`: the server ends the session with these. */
+const endOfSessionStates = new Set(["57P01", "57P02", "57P04"])
+
+/** Certificates that will not become right by trying again (Node's `tls` and OpenSSL's verification codes). */
+const isTlsCode = (code: string): boolean =>
+  /^(ERR_TLS_|ERR_SSL_|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|INVALID_CA|HOSTNAME_MISMATCH)/.test(code)
+
+const classify = (error: SqlError): FailureKind => {
+  const codes = codesOf(error)
+  if (codes.some((code) => overloadedStates.has(code))) return "overloaded"
+  const isRefused = error.reason._tag === "AuthenticationError" || error.message.includes("Server refused TLS")
+  return isRefused || codes.some((code) => permanentStates.has(code) || isTlsCode(code)) ? "permanent" : "transient"
+}
+
+const isFatal = (error: unknown): boolean =>
+  isSqlError(error) &&
+  (error.reason._tag === "ConnectionError" || codesOf(error).some((code) => endOfSessionStates.has(code)))

@@ -1,0 +1,24 @@
+/** White space, comments and opening parentheses may stand before a statement's first word. */
+const plain =
+  /^(?:\s|\(|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(?:select|insert|update|delete|merge|values|table|with|show|explain)\b/i
+
+/** What a plain statement may still do to its session. */
+const lasting = /\bset_config\b|\bpg_(?:try_)?advisory_|\binto\s+(?:(?:local|global)\s+)?temp/i
+
+/** How many statements are remembered. Programs have few; one that makes up its SQL must not grow this for ever. */
+const maxRemembered = 1000
+
+const remembered = new Map<string, boolean>()
+
+/**
+ * Whether a statement may leave something behind in its session: an open transaction, a setting, a lock, a listener, a
+ * temporary table. When in doubt it may.
+ */
+export const leavesSessionState = (sql: string): boolean => {
+  const known = remembered.get(sql)
+  if (known !== undefined) return known
+  const leaves = !plain.test(sql) || lasting.test(sql)
+  if (remembered.size >= maxRemembered) remembered.clear()
+  remembered.set(sql, leaves)
+  return leaves
+}

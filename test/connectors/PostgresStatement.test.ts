@@ -1,0 +1,135 @@
+import { assert, describe, it } from "@effect/vitest"
+import { leavesSessionState } from "../../src/connectors/PostgresStatement.ts"
+
+const leavesNothing = [
+  "select 1",
+  "SELECT * from orders where id = $1",
+  "Select 1;",
+  "insert into orders (id) values (1) returning id",
+  "update orders set total = 1",
+  "delete from orders",
+  "merge into orders using news on orders.id = news.id when matched then do nothing",
+  "values (1), (2)",
+  "table orders",
+  "with recent as (select 1) select * from recent",
+  "show statement_timeout",
+  "explain select 1",
+  "insert into temperatures select * from readings"
+]
+
+const leavesSomething = [
+  "begin",
+  "start transaction",
+  "commit",
+  "rollback",
+  "savepoint here",
+  "set search_path = app",
+  "set local work_mem = '1GB'",
+  "set role reader",
+  "reset all",
+  "listen orders",
+  "unlisten *",
+  "create temp table t (id int)",
+  "create table t (id int)",
+  "prepare p as select 1",
+  "execute p",
+  "deallocate all",
+  "declare c cursor with hold for select 1",
+  "discard all",
+  "lock table orders",
+  "load 'auto_explain'",
+  "do $$ begin perform set_config('a.b', 'c', false); end $$",
+  "call procedure()"
+]
+
+describe("leavesSessionState", () => {
+  it.each(leavesNothing)("%s: leaves nothing behind", (sql) => {
+    assert.isFalse(leavesSessionState(sql))
+  })
+
+  it.each(leavesSomething)("%s: may leave something behind", (sql) => {
+    assert.isTrue(leavesSessionState(sql))
+  })
+
+  it.each([
+    "select set_config('search_path', 'app', false)",
+    "select pg_catalog.set_config('search_path', 'app', false)",
+    "SELECT Set_Config('search_path', 'app', false)",
+    "with s as (select set_config('search_path', 'app', false)) select * from s",
+    "update orders set total = 1 where set_config('a.b', 'c', false) = 'c'"
+  ])("%s: a plain statement may set a setting", (sql) => {
+    assert.isTrue(leavesSessionState(sql))
+  })
+
+  it.each([
+    "select pg_advisory_lock(1)",
+    "select pg_try_advisory_lock(1)",
+    "select pg_advisory_lock_shared(1, 2)",
+    "select pg_advisory_unlock_all()",
+    "insert into locks select pg_try_advisory_lock_shared(7)"
+  ])("%s: a plain statement may take a lock of the session", (sql) => {
+    assert.isTrue(leavesSessionState(sql))
+  })
+
+  it.each([
+    "select 1 as one into temp t",
+    "select 1 as one into temporary t",
+    "select 1 as one into local temp t",
+    "select 1 as one INTO GLOBAL\nTEMPORARY t"
+  ])("%s: a plain statement may make a temporary table", (sql) => {
+    assert.isTrue(leavesSessionState(sql))
+  })
+
+  it.each([
+    "  select 1",
+    "\n\tselect 1",
+    "-- find it\nselect 1",
+    "--\nselect 1",
+    "/* find it */ select 1",
+    "/* over\n two lines */\n-- and one more\n select 1",
+    "(select 1) union (select 2)",
+    "( ( select 1 ) )"
+  ])("%j: what stands before the first word does not hide it", (sql) => {
+    assert.isFalse(leavesSessionState(sql))
+  })
+
+  it.each([
+    "-- select\nset role reader",
+    "/* select */ begin",
+    "/* select 1 */ -- select\n listen orders",
+    "selection",
+    "selects 1",
+    "showcase",
+    "",
+    "   ",
+    "-- nothing",
+    ";"
+  ])("%j: a word that only looks like a plain one does not pass for it", (sql) => {
+    assert.isTrue(leavesSessionState(sql))
+  })
+
+  it("gives the same answer when it is asked again", () => {
+    for (let round = 0; round < 3; round++) {
+      assert.isFalse(leavesSessionState("select 'again'"))
+      assert.isTrue(leavesSessionState("set application_name = 'again'"))
+    }
+  })
+
+  it("keeps answering rightly when there are more statements than it remembers", () => {
+    for (let n = 0; n < 5000; n++) {
+      assert.isFalse(leavesSessionState(`select ${n}`))
+      assert.isTrue(leavesSessionState(`set work_mem = ${n}`))
+    }
+    assert.isFalse(leavesSessionState("select 0"))
+    assert.isTrue(leavesSessionState("set work_mem = 0"))
+  })
+
+  it("answers for a very long statement in no time", () => {
+    const comment = `/*${"*".repeat(100_000)}*/ `
+    const started = performance.now()
+    assert.isFalse(leavesSessionState(`${comment.repeat(5)}select ${"1, ".repeat(100_000)}1`))
+    assert.isTrue(leavesSessionState(`${" (".repeat(100_000)}set role reader`))
+    assert.isTrue(leavesSessionState(`${"/**/".repeat(50_000)}/* never closed`))
+    assert.isBelow(performance.now() - started, 1000)
+  })
+})

@@ -1,0 +1,375 @@
+/**
+ * Drives the engine by hand, so that a test reads as a sequence of events: what happened, and what the engine decided.
+ * The clock moves only when a test moves it, and every step is followed by a look at the invariants.
+ */
+import { assert } from "@effect/vitest"
+import type { Connection, ConnectionState } from "../../src/engine/Connection.js"
+import type { Decision } from "../../src/engine/Decision.js"
+import { Engine, type EngineOptions, type LeaseOutcome } from "../../src/engine/Engine.js"
+import { uncoveredWaiters } from "../../src/engine/Planner.js"
+import type { FailureKind, Refusal } from "../../src/engine/PoolState.js"
+import { Waiter } from "../../src/engine/Waiters.js"
+
+export type { EngineOptions, FailureKind, LeaseOutcome }
+
+/** What a borrower holds: the connection, and the number of its lease. */
+export interface Loan {
+  readonly connection: Connection<string>
+  readonly lease: number
+}
+
+export class NamedWaiter extends Waiter<string> {
+  readonly name: string
+  /** Why it was refused, once it knows. */
+  refusal: Refusal | undefined = undefined
+
+  constructor(name: string) {
+    super()
+    this.name = name
+  }
+}
+
+/** Every limit that a test is not about is off. */
+const unlimited: EngineOptions = {
+  minConnections: 0,
+  maxConnections: 10,
+  maxConnecting: 5,
+  maxWaiting: Infinity,
+  acquireTimeout: 5000,
+  checkAfterIdle: Infinity,
+  healthCheckInterval: Infinity,
+  idleTimeout: Infinity,
+  maxLifetime: Infinity,
+  maxUses: Infinity,
+  unavailableAfter: 30_000,
+  warmupBatchSize: 5,
+  warmupDelay: 100,
+  canCheck: true,
+  canReset: true,
+  random: () => 0
+}
+
+/** The work that a connection in one of these states is waiting for. */
+const workOf: Partial<Record<ConnectionState, Decision<string>["_tag"]>> = {
+  connecting: "Open",
+  checking: "Check",
+  resetting: "Reset",
+  closing: "Close"
+}
+
+export class EngineDriver {
+  readonly engine: Engine<string>
+  now = 0
+  /** The decisions about connections that were taken and are not answered yet, by the connection's id. */
+  readonly unanswered = new Map<number, "Open" | "Check" | "Reset" | "Close">()
+  /** Backoff steps that were asked for and have not ended. */
+  backoffs = 0
+  private readonly known = new Map<number, Connection<string>>()
+  private readonly finalized = new Set<number>()
+
+  constructor(options: Partial<EngineOptions> = {}) {
+    this.engine = new Engine<string>({ ...unlimited, ...options }, 0)
+  }
+
+  /** A started pool with `count` idle connections, of which number `count` is the warmest. */
+  static withIdle(count: number, options: Partial<EngineOptions> = {}): EngineDriver {
+    const driver = new EngineDriver(options)
+    driver.start()
+    driver.carryOut()
+    while (driver.engine.total < count) {
+      driver.cancel(driver.wait("nobody"))
+      driver.carryOut()
+    }
+    return driver
+  }
+
+  connection(id: number): Connection<string> {
+    const connection = this.known.get(id)
+    assert.isDefined(connection, `connection ${id} was never there`)
+    return connection
+  }
+
+  // Time.
+
+  /** Time passes, and nobody looks. */
+  pass(milliseconds: number): void {
+    this.now += milliseconds
+  }
+
+  /** Time passes, and the engine is told. */
+  advance(milliseconds: number): void {
+    this.pass(milliseconds)
+    this.tick()
+  }
+
+  tick(): void {
+    this.step(() => this.engine.tick(this.now))
+  }
+
+  // Borrowing.
+
+  start(): void {
+    this.step(() => this.engine.start(this.now))
+  }
+
+  lease(): Loan | undefined {
+    const connection = this.step(() => this.engine.lease(this.now))
+    return connection === undefined ? undefined : { connection, lease: connection.lease }
+  }
+
+  /** A lease that the test takes for granted. */
+  borrow(): Loan {
+    const loan = this.lease()
+    assert.isDefined(loan, "nothing to lend")
+    return loan
+  }
+
+  wait(name: string): NamedWaiter {
+    const waiter = new NamedWaiter(name)
+    waiter.refusal = this.step(() => this.engine.enqueue(waiter, this.now))
+    return waiter
+  }
+
+  take(waiter: NamedWaiter): Loan | undefined {
+    const connection = this.step(() => this.engine.take(waiter))
+    return connection === undefined ? undefined : { connection, lease: waiter.lease }
+  }
+
+  /** A loan that the test takes for granted. */
+  takeLoan(waiter: NamedWaiter): Loan {
+    const loan = this.take(waiter)
+    assert.isDefined(loan, `${waiter.name} was not served`)
+    return loan
+  }
+
+  cancel(waiter: NamedWaiter): void {
+    this.step(() => this.engine.cancel(waiter, this.now))
+  }
+
+  release(loan: Loan, outcome: LeaseOutcome = "clean"): void {
+    this.step(() => this.engine.release(loan.connection, loan.lease, outcome, this.now))
+  }
+
+  discard(loan: Loan): void {
+    this.step(() => this.engine.discard(loan.connection, loan.lease))
+  }
+
+  // What happens to connections.
+
+  opened(id: number): void {
+    this.answer(id, "Open", (connection) => this.engine.opened(connection, this.now))
+  }
+
+  openFailed(id: number, kind: FailureKind = "transient"): void {
+    this.answer(id, "Open", (connection) => this.engine.openFailed(connection, kind, this.now))
+  }
+
+  checked(id: number, isAlive: boolean): void {
+    this.answer(id, "Check", (connection) => this.engine.checked(connection, isAlive, this.now))
+  }
+
+  resetDone(id: number, isDone: boolean): void {
+    this.answer(id, "Reset", (connection) => this.engine.resetDone(connection, isDone, this.now))
+  }
+
+  closed(id: number): void {
+    this.answer(id, "Close", (connection) => this.engine.closed(connection, this.now))
+  }
+
+  died(id: number): void {
+    this.step(() => this.engine.died(this.connection(id), this.now))
+  }
+
+  invalidate(id: number): void {
+    this.step(() => this.engine.invalidate(this.connection(id), this.now))
+  }
+
+  // What happens to the pool.
+
+  backoffStarted(nextProbeAt: number): void {
+    this.step(() => this.engine.backoffStarted(nextProbeAt))
+  }
+
+  backoffEnded(): void {
+    this.backoffs = Math.max(0, this.backoffs - 1)
+    this.step(() => this.engine.backoffEnded(this.now))
+  }
+
+  drain(): void {
+    this.step(() => this.engine.drain())
+  }
+
+  revokeLeases(): void {
+    this.step(() => this.engine.revokeLeases())
+  }
+
+  // What the engine decided.
+
+  /** Takes the decisions since the last look, in words, and leaves the answers to the test. */
+  decided(): Array<string> {
+    const words: Array<string> = []
+    for (let decision = this.engine.nextDecision(); decision !== undefined; decision = this.engine.nextDecision()) {
+      words.push(this.note(decision))
+    }
+    for (const { id, state } of this.engine.connections) {
+      assert.strictEqual(this.unanswered.get(id), workOf[state], `the work that connection ${id}, ${state}, waits for`)
+    }
+    return words
+  }
+
+  /** Takes the decisions and lets everything succeed, until nothing is left to do. */
+  carryOut(): Array<string> {
+    const words = this.decided()
+    while (this.unanswered.size > 0) {
+      for (const [id, work] of this.unanswered) this.succeed(id, work)
+      words.push(...this.decided())
+    }
+    return words
+  }
+
+  /** Answers a decision with what was hoped for. */
+  succeed(id: number, work: "Open" | "Check" | "Reset" | "Close"): void {
+    if (work === "Open") this.opened(id)
+    else if (work === "Check") this.checked(id, true)
+    else if (work === "Reset") this.resetDone(id, true)
+    else this.closed(id)
+  }
+
+  /** Everything an event could have changed, to show that one changed nothing. */
+  snapshot(): unknown {
+    const { connections, counters, doubt, hasDecisions, idle, state, waiters } = this.engine
+    return {
+      state,
+      doubt,
+      hasDecisions,
+      counters: { ...counters },
+      idle: idle.length,
+      waiting: waiters.length,
+      connections: Array.from(connections, ({ condemned, id, lease, state, uses }) => ({
+        condemned,
+        id,
+        lease,
+        state,
+        uses
+      }))
+    }
+  }
+
+  private answer(id: number, work: Decision<string>["_tag"], event: (connection: Connection<string>) => void): void {
+    const connection = this.connection(id)
+    if (this.unanswered.get(id) === work) this.unanswered.delete(id)
+    this.step(() => event(connection))
+  }
+
+  private step<X>(event: () => X): X {
+    const result = event()
+    for (const connection of this.engine.connections) this.known.set(connection.id, connection)
+    assertInvariants(this.engine, this.now)
+    return result
+  }
+
+  private note(decision: Decision<string>): string {
+    switch (decision._tag) {
+      case "Serve":
+        return `Serve ${nameOf(decision.waiter)}`
+      case "Refuse":
+        ;(decision.waiter as NamedWaiter).refusal = decision.refusal
+        return `Refuse ${nameOf(decision.waiter)}: ${decision.refusal}`
+      case "Open":
+      case "Check":
+      case "Reset":
+        this.unanswered.set(decision.connection.id, decision._tag)
+        return `${decision._tag} ${decision.connection.id}`
+      case "Close": {
+        const { id } = decision.connection
+        assert.isFalse(this.finalized.has(id), `connection ${id} is closed a second time`)
+        this.finalized.add(id)
+        this.unanswered.set(id, "Close")
+        return `Close ${id}: ${decision.reason}`
+      }
+      case "Backoff":
+        this.backoffs++
+        return `Backoff ${decision.kind}`
+      case "Recovered":
+        this.backoffs = 0
+        return "Recovered"
+      case "Changed":
+        return `Changed ${decision.state}`
+    }
+  }
+}
+
+const nameOf = (waiter: Waiter<string>): string => (waiter as NamedWaiter).name
+
+/** What holds between any two events, whatever they are. */
+export const assertInvariants = (engine: Engine<string>, now: number): void => {
+  assertCounts(engine)
+  assertIdleInOrder(engine)
+  assertWaitersInOrder(engine)
+  assertNobodyWaitsForNothing(engine, now)
+}
+
+const assertCounts = (engine: Engine<string>): void => {
+  const { checking, closing, connecting, connections, counters, idle, inUse, resetting, total } = engine
+  const counted = { idle: idle.length, inUse, connecting, checking, resetting, closing }
+  const found = { idle: 0, inUse: 0, connecting: 0, checking: 0, resetting: 0, closing: 0, closed: 0 }
+  let open = 0
+  for (const { lease, openedAt, state } of connections) {
+    found[state]++
+    if (openedAt !== undefined) open++
+    holds(lease > 0 === (state === "inUse"), "a connection has a lease when, and only when, it is in use")
+  }
+  for (const state of Object.keys(counted) as Array<keyof typeof counted>) {
+    holds(counted[state] === found[state], `${state} counts ${counted[state]}, but ${found[state]} are ${state}`)
+  }
+  holds(found.closed === 0, "a closed connection is gone")
+  holds(idle.length + inUse + connecting + checking + resetting + closing === total, "the states add up to the total")
+  holds(total <= engine.limit, `${total} connections are more than maxConnections`)
+  holds(counters.acquired - counters.released === inUse, "what was acquired and not released is in use")
+  holds(counters.created - counters.closed === open, "what was created and not closed is open")
+  for (const [name, count] of Object.entries(counters)) holds(count >= 0, `${name} is negative`)
+}
+
+const assertIdleInOrder = ({ idle }: Engine<string>): void => {
+  let length = 0
+  let warmer: Connection<string> | undefined = undefined
+  for (let connection = idle.warmest; connection !== undefined; connection = connection.colder) {
+    holds(connection.state === "idle", `connection ${connection.id} rests, but is ${connection.state}`)
+    holds(connection.warmer === warmer, `connection ${connection.id} is linked to one side only`)
+    warmer = connection
+    length++
+  }
+  holds(idle.coldest === warmer, "the coldest is the end of the idle list")
+  holds(idle.length === length, `${length} connections rest, but ${idle.length} are counted`)
+}
+
+const assertWaitersInOrder = ({ waiters }: Engine<string>): void => {
+  let length = 0
+  let ahead: Waiter<string> | undefined = undefined
+  for (let waiter = waiters.first; waiter !== undefined; waiter = waiter.behind) {
+    holds(waiter.state === "waiting", `a waiter in line is ${waiter.state}`)
+    holds(waiter.ahead === ahead, "a waiter is linked to one side only")
+    holds(ahead === undefined || ahead.deadline <= waiter.deadline, "a waiter stands before one that came earlier")
+    ahead = waiter
+    length++
+  }
+  holds(waiters.last === ahead, "the last waiter is the end of the line")
+  holds(waiters.length === length, `${length} wait, but ${waiters.length} are counted`)
+}
+
+/** While someone waits, no connection that could be lent rests, and all that may be done for them is being done. */
+const assertNobodyWaitsForNothing = (engine: Engine<string>, now: number): void => {
+  const { doubt, idle, maxConnecting, outage, waiting } = engine
+  if (waiting === 0) return
+  for (let connection = idle.warmest; connection !== undefined; connection = connection.colder) {
+    const isFresh = connection.proof === doubt && now < connection.freshUntil
+    holds(!isFresh, `connection ${connection.id} rests beside a waiter`)
+  }
+  const isLimited = engine.total === engine.limit || engine.connecting >= maxConnecting || outage !== undefined
+  holds(isLimited || uncoveredWaiters(engine) === 0, "a waiter waits for a connection that nobody opens")
+}
+
+const holds = (condition: boolean, message: string): void => {
+  // Not `assert.isTrue`: this runs millions of times in the random walk.
+  if (!condition) assert.fail(message)
+}
