@@ -3,6 +3,7 @@ import * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
@@ -25,25 +26,25 @@ export const serverWith = (settings: Readonly<Record<string, string | number>> =
 /** Keeps one connection, the same for every borrower. */
 export const single: Input = { minConnections: 1, maxConnections: 1 }
 
+/** What a pool logs about its outages is no news in a test that makes them. */
+const silent = Logger.layer([])
+
 /** A pool on the file's server. Its sessions are found by `applicationName`. */
 export const makePool = Effect.fnUntraced(function* (
   applicationName: string,
   config: Input = single,
   options: Postgres.Options = {}
-): Effect.fn.Return<
-  ConnectionPool.ConnectionPool<Connection>,
-  PoolConfigError | ConnectError,
-  Server | Scope.Scope
-> {
+): Effect.fn.Return<ConnectionPool.ConnectionPool<Connection>, PoolConfigError | ConnectError, Server | Scope.Scope> {
   const { url } = yield* Server
-  return yield* ConnectionPool.make(Postgres.connector({ url, applicationName, ...options }), config)
+  const connector = Postgres.connector({ url, applicationName, ...options })
+  return yield* Effect.provide(ConnectionPool.make(connector, config), silent)
 })
 
 /** How the first attempt to connect fails. */
 export const connectFailure = (options: Postgres.Options, config: Input = {}) =>
   Effect.scoped(
     Effect.flip(ConnectionPool.make(Postgres.connector(options), { ...single, startup: "failFast", ...config }))
-  )
+  ).pipe(Effect.provide(silent))
 
 /** A connection of our own, outside every pool. */
 export const observer: Effect.Effect<Connection, SqlError, Server | Scope.Scope> = Effect.flatMap(Server, ({ url }) =>

@@ -77,8 +77,12 @@ export class EngineDriver {
     driver.start()
     driver.carryOut()
     while (driver.engine.total < count) {
-      driver.cancel(driver.wait("nobody"))
+      const before = driver.engine.total
+      const waiters = Array.from({ length: count }, () => driver.wait("nobody"))
+      // The last one first, or the first would pass on what it was served.
+      for (const waiter of waiters.reverse()) driver.cancel(waiter)
       driver.carryOut()
+      assert.isAbove(driver.engine.total, before, "no connection opens for those who wait")
     }
     return driver
   }

@@ -1,0 +1,110 @@
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Schema } from "effect"
+import { HttpClient, HttpRouter, HttpServerResponse } from "effect/http"
+import { ConnectionPool, PoolError } from "../src/index.ts"
+import { FakeServer } from "./support/FakeServer.ts"
+
+const snapshot: PoolError.Snapshot = {
+  total: 10,
+  idle: 0,
+  inUse: 10,
+  connecting: 0,
+  checking: 0,
+  resetting: 0,
+  closing: 0,
+  waiting: 7,
+  limit: 10
+}
+
+const lastFailure: PoolError.ConnectFailure = {
+  kind: "transient",
+  message: "connect ECONNREFUSED 10.1.2.3:5432",
+  at: 0,
+  attempts: 4,
+  retryInMillis: 7400
+}
+
+const unavailable = new PoolError.ServiceUnavailable({
+  pool: "orders",
+  failingForMillis: 31_000,
+  snapshot,
+  lastFailure,
+  retryAfterSeconds: 8,
+  cause: new Error("connect ECONNREFUSED 10.1.2.3:5432")
+})
+
+const errors: ReadonlyArray<PoolError.AcquireError> = [
+  unavailable,
+  new PoolError.AcquireTimeout({
+    pool: "orders",
+    timeoutMillis: 5000,
+    waitedMillis: 5003,
+    diagnosis: "cannotConnect",
+    snapshot,
+    lastFailure,
+    retryAfterSeconds: 8
+  }),
+  new PoolError.PoolOverloaded({ pool: "orders", maxWaiting: 7, snapshot, retryAfterSeconds: 1 }),
+  new PoolError.PoolClosed({ pool: "orders" })
+]
+
+describe("an acquire error", () => {
+  for (const error of errors) {
+    it.effect(`that escapes an HTTP handler answers 503 with Retry-After, and tells no host: ${error._tag}`, () =>
+      Effect.gen(function* () {
+        const response = yield* HttpClient.get("/orders/7")
+        const body = yield* response.text
+        const wanted = error._tag === "PoolClosed" ? 1 : error.retryAfterSeconds
+        assert.strictEqual(response.status, 503)
+        assert.strictEqual(response.headers["retry-after"], String(wanted))
+        assert.strictEqual(response.headers["content-type"], "application/problem+json")
+        const { code, pool, retryAfter, status } = JSON.parse(body) as Record<string, unknown>
+        assert.deepStrictEqual([code, pool, retryAfter, status], [error.code, "orders", wanted, 503])
+        assert.notInclude(body, "10.1.2.3")
+      }).pipe(
+        Effect.provide(
+          HttpRouter.serve(
+            HttpRouter.add(
+              "GET",
+              "/orders/:id",
+              Effect.suspend((): Effect.Effect<HttpServerResponse.HttpServerResponse, PoolError.AcquireError> =>
+                Effect.fail(error)
+              )
+            ),
+            { disableLogger: true, disableListenLog: true }
+          ).pipe(Layer.provideMerge(NodeHttpServer.layerTest))
+        )
+      )
+    )
+
+    it.effect(`survives its schema: ${error._tag}`, () =>
+      Effect.gen(function* () {
+        const json = Schema.toCodecJson(PoolError.AcquireError)
+        const text = JSON.stringify(yield* Schema.encodeEffect(json)(error))
+        const decoded = yield* Schema.decodeUnknownEffect(json)(JSON.parse(text))
+        assert.deepStrictEqual([decoded._tag, decoded.message], [error._tag, error.message])
+      })
+    )
+  }
+
+  it("says what happened, then why, then what to do", () => {
+    assert.strictEqual(
+      unavailable.message,
+      "[pool orders] unavailable for 31.0 s (10 of 10 in use, 0 idle, 0 connecting, 7 waiting): no connection could be " +
+        "opened; the last of 4 attempts failed with: connect ECONNREFUSED 10.1.2.3:5432. The pool goes on trying by " +
+        "itself; try again in 8 s."
+    )
+  })
+})
+
+describe("the connector's own error", () => {
+  it.effect("is kept as the cause", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      yield* server.goDown("refused by the fake")
+      const error = yield* Effect.flip(Effect.scoped(ConnectionPool.make(server.bare, { startup: "failFast" })))
+      assert.isTrue(error._tag === "ConnectError" && (error.cause as { _tag?: string })._tag === "Refused")
+    })
+  )
+})

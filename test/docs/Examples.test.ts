@@ -1,0 +1,102 @@
+/** Every example of README, docs and docstrings is compiled with the strict settings, and run. */
+import { assert, describe, it, layer } from "@effect/vitest"
+import * as PgConnection from "@effect/sql-pg/PgConnection"
+import { Context, Effect, Layer, Redacted } from "effect"
+import { spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { pathToFileURL } from "node:url"
+import { type DocExample, docExamples, root } from "../support/DocExamples.ts"
+import * as PostgresServer from "../support/PostgresServer.ts"
+
+const folder = path.join(root, ".build", "examples")
+
+/** The server that examples call `postgres://app@localhost/app`, with the table they ask. */
+class Server extends Context.Service<Server, PostgresServer.PostgresServer>()("test/Server") {
+  static readonly layer = Layer.effect(
+    Server,
+    Effect.gen(function* () {
+      const server = yield* PostgresServer.make()
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const connection = yield* PgConnection.make({ url: Redacted.make(server.url) })
+          yield* connection.query("create table orders (id int primary key, customer text)")
+          yield* connection.query("insert into orders values (7, 'Ada')")
+        })
+      )
+      return server
+    })
+  )
+}
+
+const fileOf = (example: DocExample): string => path.join(folder, `${example.place.replaceAll(/\W+/g, "-")}.ts`)
+
+const write = (example: DocExample, url: string): void =>
+  fs.writeFileSync(
+    fileOf(example),
+    example.code.replaceAll("postgres://app@localhost/app", url) +
+      (example.definesProgram ? "export { program }\n" : "export {}\n")
+  )
+
+const run = async (example: DocExample): Promise<unknown> => {
+  const module = (await import(/* @vite-ignore */ pathToFileURL(fileOf(example)).href)) as {
+    readonly program?: Effect.Effect<unknown, unknown>
+  }
+  return module.program === undefined ? undefined : await Effect.runPromise(Effect.scoped(module.program))
+}
+
+describe("the examples of the documentation", () => {
+  it("are found", () => {
+    assert.isAtLeast(docExamples.length, 8)
+    assert.isTrue(docExamples.some(({ place }) => place.startsWith("README.md")))
+  })
+
+  layer(Server.layer, { timeout: "60 seconds", excludeTestServices: true })("on a real server", (it) => {
+    it.effect("compile with the strict settings", () =>
+      Effect.gen(function* () {
+        const { url } = yield* Server
+        fs.rmSync(folder, { recursive: true, force: true })
+        fs.mkdirSync(folder, { recursive: true })
+        for (const example of docExamples) write(example, url)
+        const settings = {
+          extends: "../../tsconfig.json",
+          compilerOptions: {
+            composite: false,
+            noEmit: true,
+            noUnusedLocals: false,
+            allowImportingTsExtensions: true,
+            rewriteRelativeImportExtensions: false,
+            types: ["node"],
+            paths: {
+              "effect-pool": ["../../src/index.ts"],
+              "effect-pool/Postgres": ["../../src/connectors/Postgres.ts"],
+              "effect-pool/*": ["../../src/*.ts"]
+            }
+          },
+          include: ["*.ts"],
+          references: []
+        }
+        fs.writeFileSync(path.join(folder, "tsconfig.json"), JSON.stringify(settings))
+        const tsc = path.join(root, "node_modules", "typescript", "bin", "tsc")
+        const { stdout } = spawnSync(process.execPath, [tsc, "-p", folder], { encoding: "utf8" })
+        assert.strictEqual(stdout, "")
+      })
+    )
+
+    for (const example of docExamples) {
+      const gives = example.expected === undefined ? "" : ` and gives ${example.expected}`
+      it.effect(`${example.place} runs${gives}`, () =>
+        Effect.gen(function* () {
+          const { url } = yield* Server
+          fs.mkdirSync(folder, { recursive: true })
+          write(example, url)
+          const result = yield* Effect.promise(() => run(example))
+          if (example.expected === undefined) return
+          // What stands after the arrow is an expression of the same language.
+          const expected: unknown = new Function(`return (${example.expected})`)()
+          assert.deepStrictEqual(JSON.parse(JSON.stringify(result)), expected)
+        })
+      )
+    }
+  })
+})

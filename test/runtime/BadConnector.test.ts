@@ -1,0 +1,294 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Exit, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { ConnectionPool, Connector } from "../../src/index.ts"
+import { type FakeConnection, FakeServer, turns } from "../support/FakeServer.ts"
+
+const one = { minConnections: 1, maxConnections: 1, retry: { jitter: 0 } } as const
+
+/** A connector made of a fake server's, with parts replaced. */
+const withParts = (
+  server: FakeServer,
+  parts: Partial<Connector.Connector.Options<FakeConnection, unknown>>
+): Connector.Connector<FakeConnection, unknown> =>
+  Connector.make<FakeConnection, unknown>({ name: "bad", connect: server.connect, ...parts })
+
+describe("a connect that", () => {
+  it.effect("throws, is retried by the schedule and does not spin", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      let attempts = 0
+      const connect = Effect.suspend(() => {
+        if (++attempts <= 3) throw new Error("thrown, not failed")
+        return server.connect
+      })
+      const pool = yield* ConnectionPool.make(withParts(server, { connect }), { ...one, startup: "background" })
+      yield* turns()
+      assert.strictEqual(attempts, 1)
+      assert.strictEqual((yield* ConnectionPool.status(pool)).lastFailure?.message, "thrown, not failed")
+      yield* TestClock.adjust("7 seconds")
+      assert.deepStrictEqual([attempts, (yield* ConnectionPool.status(pool)).idle], [4, 1])
+    })
+  )
+
+  it.effect("rejects at once, is retried by the schedule and does not spin", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      yield* server.goDown()
+      yield* ConnectionPool.make(server.bare, { ...one, startup: "background" })
+      yield* turns(200)
+      assert.strictEqual(server.attempts.length, 1)
+    })
+  )
+
+  it.effect("never settles, gives its place back after connectTimeout", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      server.onConnect = Effect.never
+      const pool = yield* ConnectionPool.make(server.bare, { ...one, startup: "background" })
+      yield* TestClock.adjust("5 seconds")
+      const status = yield* ConnectionPool.status(pool)
+      assert.deepStrictEqual([status.total, status.connectFailures], [0, 1])
+      assert.strictEqual(status.lastFailure?.message, "no answer within 5s")
+    })
+  )
+
+  it.effect("cannot be interrupted and settles late, has its connection closed", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      server.onConnect = Effect.sleep("8 seconds")
+      const connect = Effect.uninterruptible(server.connect)
+      const pool = yield* ConnectionPool.make(withParts(server, { connect }), { ...one, startup: "background" })
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* ConnectionPool.status(pool)).closing, 1)
+      server.onConnect = Effect.void
+      yield* TestClock.adjust("3 seconds")
+      assert.deepStrictEqual(server.closed, [1])
+      yield* turns()
+      assert.deepStrictEqual([(yield* ConnectionPool.status(pool)).idle, server.mostLive], [1, 1])
+    })
+  )
+
+  it.effect("can be neither interrupted nor awaited, holds its place no longer than closeTimeout", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      const release = yield* Deferred.make<void>()
+      server.onConnect = Deferred.await(release)
+      const connect = Effect.uninterruptible(server.connect)
+      const pool = yield* ConnectionPool.make(withParts(server, { connect }), { ...one, startup: "background" })
+      yield* TestClock.adjust("5 seconds")
+      server.onConnect = Effect.void
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* ConnectionPool.status(pool)).total, 1)
+      assert.strictEqual(yield* ConnectionPool.use(pool, ({ id }) => Effect.succeed(id)), 1)
+      // It settles at last, long after it was given up: what it opened is closed at once.
+      yield* Deferred.succeed(release, undefined)
+      yield* turns()
+      assert.deepStrictEqual([server.connections.length, server.closed], [2, [2]])
+    })
+  )
+
+  it.effect("fails after it took something, has that closed before the next attempt", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      const connect = Effect.andThen(server.connect, Effect.fail("handshake"))
+      yield* ConnectionPool.make(withParts(server, { connect }), { ...one, startup: "background" })
+      yield* TestClock.adjust("3 seconds")
+      assert.deepStrictEqual([server.connections.length, server.live, server.mostLive], [3, 0, 1])
+    })
+  )
+})
+
+describe("a classifier that", () => {
+  for (const [how, classify] of [
+    [
+      "throws",
+      () => {
+        throw new Error("no idea")
+      }
+    ],
+    ["answers nonsense", () => "fishy" as never]
+  ] as const) {
+    it.effect(`${how}, leaves the failure transient`, () =>
+      Effect.gen(function* () {
+        const server = new FakeServer()
+        yield* server.goDown()
+        const pool = yield* ConnectionPool.make(withParts(server, { classify }), { ...one, startup: "background" })
+        yield* turns()
+        assert.strictEqual((yield* ConnectionPool.status(pool)).lastFailure?.kind, "transient")
+      })
+    )
+  }
+})
+
+describe("a check that", () => {
+  const afterRest = Effect.fnUntraced(function* (check: () => Effect.Effect<unknown, unknown>) {
+    const server = new FakeServer()
+    const pool = yield* ConnectionPool.make(withParts(server, { check }), one)
+    yield* TestClock.adjust("1 second")
+    return { pool, server }
+  })
+
+  it.effect("fails, has the connection replaced, and the borrower served", () =>
+    Effect.gen(function* () {
+      const { pool, server } = yield* afterRest(() => Effect.fail("dead"))
+      assert.strictEqual(yield* ConnectionPool.use(pool, ({ id }) => Effect.succeed(id)), 2)
+      assert.deepStrictEqual(server.closed, [1])
+    })
+  )
+
+  it.effect("throws, counts as failed", () =>
+    Effect.gen(function* () {
+      const { pool } = yield* afterRest(() => {
+        throw new Error("thrown")
+      })
+      assert.strictEqual(yield* ConnectionPool.use(pool, ({ id }) => Effect.succeed(id)), 2)
+    })
+  )
+
+  it.effect("hangs, counts as failed after checkTimeout", () =>
+    Effect.gen(function* () {
+      const { pool } = yield* afterRest(() => Effect.never)
+      const borrower = yield* Effect.forkChild(ConnectionPool.use(pool, ({ id }) => Effect.succeed(id)))
+      yield* TestClock.adjust("1999 millis")
+      assert.isUndefined(borrower.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(yield* Fiber.join(borrower), 2)
+    })
+  )
+
+  it.effect("hangs, does not delay a borrower who can have another connection", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      let checks = 0
+      const check = () => (++checks === 1 ? Effect.never : Effect.void)
+      const pool = yield* ConnectionPool.make(withParts(server, { check }), {
+        ...one,
+        minConnections: 2,
+        maxConnections: 2
+      })
+      yield* TestClock.adjust("1 second")
+      const first = yield* Effect.forkChild(ConnectionPool.use(pool, () => Effect.void))
+      const second = yield* Effect.forkChild(ConnectionPool.use(pool, () => Effect.void))
+      yield* turns()
+      assert.isDefined(first.pollUnsafe())
+      assert.isDefined(second.pollUnsafe())
+    })
+  )
+})
+
+describe("a reset that", () => {
+  for (const [how, reset] of [
+    ["fails", () => Effect.fail("stuck")],
+    ["hangs", () => Effect.never],
+    [
+      "throws",
+      (): Effect.Effect<never> => {
+        throw new Error("thrown")
+      }
+    ]
+  ] as const) {
+    it.effect(`${how}, has the connection closed instead of handed on`, () =>
+      Effect.gen(function* () {
+        const server = new FakeServer()
+        const pool = yield* ConnectionPool.make(withParts(server, { reset }), one)
+        yield* ConnectionPool.use(pool, () => Effect.void)
+        const next = yield* Effect.forkChild(ConnectionPool.use(pool, ({ id }) => Effect.succeed(id)))
+        yield* TestClock.adjust("4999 millis")
+        yield* TestClock.adjust("1 millis")
+        yield* turns()
+        assert.strictEqual(how === "hangs" ? (yield* ConnectionPool.status(pool)).created : yield* Fiber.join(next), 2)
+      })
+    )
+  }
+})
+
+describe("a finalizer that", () => {
+  it.effect("hangs, holds its place no longer than closeTimeout", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      const pool = yield* ConnectionPool.make(server.bare, one)
+      server.onClose = Effect.never
+      yield* ConnectionPool.use(pool, (connection) => ConnectionPool.invalidate(pool, connection))
+      yield* TestClock.adjust("4999 millis")
+      assert.strictEqual((yield* ConnectionPool.status(pool)).closing, 1)
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(
+        [(yield* ConnectionPool.status(pool)).closing, (yield* ConnectionPool.status(pool)).idle],
+        [0, 1]
+      )
+      server.onClose = Effect.void
+    })
+  )
+
+  it.effect("dies, ends the connection all the same", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      server.onClose = Effect.die("finalizer")
+      const pool = yield* ConnectionPool.make(server.bare, one)
+      yield* ConnectionPool.use(pool, (connection) => ConnectionPool.invalidate(pool, connection))
+      yield* TestClock.adjust("1 second")
+      const status = yield* ConnectionPool.status(pool)
+      assert.deepStrictEqual([status.closed, status.idle], [1, 1])
+    })
+  )
+})
+
+describe("a predicate that throws", () => {
+  it.effect("is taken as the careful answer: dirty, fatal", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      let resets = 0
+      const raise = (): never => {
+        throw new Error("predicate")
+      }
+      const pool = yield* ConnectionPool.make(
+        withParts(server, { dirty: raise, fatal: raise, reset: () => Effect.sync(() => resets++) }),
+        one
+      )
+      yield* ConnectionPool.use(pool, () => Effect.void)
+      yield* turns()
+      assert.strictEqual(resets, 1)
+      yield* Effect.exit(ConnectionPool.use(pool, () => Effect.fail("any")))
+      yield* turns()
+      assert.deepStrictEqual(server.closed, [1])
+    })
+  )
+})
+
+describe("a death watch that", () => {
+  it.effect("breaks, closes nothing", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      const pool = yield* ConnectionPool.make(withParts(server, { closed: () => Effect.die("watcher") }), one)
+      yield* turns()
+      assert.deepStrictEqual([server.closed.length, (yield* ConnectionPool.status(pool)).idle], [0, 1])
+    })
+  )
+
+  it.effect("fails, says that the connection has died", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      yield* ConnectionPool.make(withParts(server, { closed: () => Effect.fail("reset by peer") }), one)
+      yield* turns()
+      assert.include(server.closed, 1)
+    })
+  )
+})
+
+describe("a borrower's body that throws", () => {
+  it.effect("dies with what it threw, and its connection is not handed on blindly", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      const pool = yield* ConnectionPool.make(server.bare, one)
+      const exit = yield* Effect.exit(
+        ConnectionPool.use(pool, (): Effect.Effect<void> => {
+          throw new Error("body")
+        })
+      )
+      assert.isTrue(Exit.hasDies(exit))
+      yield* turns()
+      assert.deepStrictEqual([server.closed, (yield* ConnectionPool.status(pool)).inUse], [[1], 0])
+    })
+  )
+})
