@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
 // Vitest's report of failures needs this; Node 20 does not have it.
+// oxlint-disable-next-line typescript/unbound-method -- assigned, not called
 Map.groupBy ??= (items, keyOf) => {
   const groups = new Map()
   let index = 0

@@ -2,6 +2,8 @@
  * One connection as the engine sees it: where it is in its life, and what is known about it.
  */
 
+import type { Outage } from "./Outage.ts"
+
 /**
  * The states of a connection. A connection counts against `maxConnections` in every one of them but `closed`.
  *
@@ -67,8 +69,8 @@ export class Connection<A> {
   leasedAt = 0
   /** Set when it must be closed as soon as whoever has it lets go. */
   condemned: CloseReason | undefined = undefined
-  /** It is the one attempt of this backoff step. */
-  isProbe = false
+  /** The outage in which this is the one attempt of a backoff step. */
+  probeOf: Outage | undefined = undefined
   /** The reset that is running is to be followed by a check. */
   checkAfterReset = false
   /** It is being checked in the background and returns to the cold end. */

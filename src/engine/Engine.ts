@@ -11,7 +11,7 @@ import { type CloseReason, Connection } from "./Connection.ts"
 import { type Decision, Decisions } from "./Decision.ts"
 import { IdleConnections } from "./IdleConnections.ts"
 import { Outage } from "./Outage.ts"
-import { connectionsWanted, missingFromMinimum, type PlannerView } from "./Planner.ts"
+import { connectionsWanted, nextBatchDue, type PlannerView } from "./Planner.ts"
 import type { FailureKind, PoolState, Refusal } from "./PoolState.ts"
 import { isIdleTooLong, retirementReason } from "./Retirement.ts"
 import { type Waiter, Waiters } from "./Waiters.ts"
@@ -147,10 +147,7 @@ export class Engine<A> implements PlannerView {
     if (this.state === "closed" || this.state === "draining") return Infinity
     let at = this.waiters.first?.deadline ?? Infinity
     if (this.connections.size > 0) at = Math.min(at, this.housekeepingAt)
-    if (missingFromMinimum(this) > 0 && this.connecting === 0 && this.outage === undefined) {
-      at = Math.min(at, this.nextBatchAt)
-    }
-    return Math.min(at, this.unavailableAt())
+    return Math.min(at, nextBatchDue(this), this.unavailableAt())
   }
 
   // Lending.
@@ -272,7 +269,8 @@ export class Engine<A> implements PlannerView {
     const isFirst = this.outage === undefined
     this.outage ??= new Outage(now)
     this.outage.failures++
-    if (isFirst || connection.isProbe) this.decisions.add({ _tag: "Backoff", kind })
+    // Of an earlier outage's probe, this one's schedule knows nothing.
+    if (isFirst || connection.probeOf === this.outage) this.decisions.add({ _tag: "Backoff", kind })
     this.close(connection, "connectFailed")
     this.endBatch(now)
     this.plan(now)
@@ -408,11 +406,17 @@ export class Engine<A> implements PlannerView {
   private rest(connection: Connection<A>): void {
     connection.state = "idle"
     const { canCheck, checkAfterIdle } = this.options
-    const restUntil = canCheck ? Math.max(connection.usedAt, connection.provenAt) + checkAfterIdle : Infinity
-    connection.freshUntil = Math.min(restUntil, connection.expiresAt)
-    if (connection.isBackgroundCheck) this.idle.addColdest(connection)
-    else this.idle.addWarmest(connection)
+    const { isBackgroundCheck } = connection
+    // A background check proves a connection, but does not end its rest: nobody has needed it.
+    const restsSince = isBackgroundCheck ? connection.usedAt : Math.max(connection.usedAt, connection.provenAt)
+    connection.freshUntil = Math.min(canCheck ? restsSince + checkAfterIdle : Infinity, connection.expiresAt)
     connection.isBackgroundCheck = false
+    // Borrowers look at the warmest only: if any may be lent without a check, it must be that one.
+    const { warmest } = this.idle
+    const isWarmestTrusted = warmest !== undefined && warmest.proof === this.doubt
+    const isColder = isBackgroundCheck && connection.freshUntil <= (warmest?.freshUntil ?? 0)
+    if (isWarmestTrusted && (connection.proof !== this.doubt || isColder)) this.idle.addColdest(connection)
+    else this.idle.addWarmest(connection)
   }
 
   /** The first in line whose deadline has not passed. Those whose has are refused: a lease would be of no use to them. */
@@ -453,6 +457,7 @@ export class Engine<A> implements PlannerView {
     if (connection.lease !== lease || connection.state !== "inUse") return
     connection.lease = 0
     connection.uses--
+    connection.usedAt = now
     this.inUse--
     this.counters.released++
     this.settle(connection, now)
@@ -494,7 +499,7 @@ export class Engine<A> implements PlannerView {
     if (this.outage !== undefined) {
       this.outage.probeDue = false
       this.outage.nextProbeAt = undefined
-      connection.isProbe = true
+      connection.probeOf = this.outage
       this.counters.retries++
     }
     this.decisions.add({ _tag: "Open", connection })
@@ -540,7 +545,7 @@ export class Engine<A> implements PlannerView {
   }
 
   private serveFromIdle(now: number): void {
-    let unserved = this.waiters.length - this.checking - this.resetting
+    let unserved = this.waiters.length - this.checking
     for (let connection = this.idle.warmest; connection !== undefined; connection = this.idle.warmest) {
       const waiter = this.nextWaiter(now)
       if (waiter === undefined) return

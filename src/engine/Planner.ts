@@ -8,7 +8,6 @@ export interface PlannerView {
   readonly total: number
   readonly connecting: number
   readonly checking: number
-  readonly resetting: number
   readonly closing: number
   readonly waiting: number
   readonly limit: number
@@ -23,9 +22,21 @@ export interface PlannerView {
 export const missingFromMinimum = (view: PlannerView): number =>
   Math.max(0, view.minConnections - (view.total - view.closing))
 
-/** How many waiters have no connection on its way to them. */
+/**
+ * How many waiters have no connection on its way to them. A reset is not counted on: it may hang for `resetTimeout`, and
+ * must not keep the pool from growing meanwhile.
+ */
 export const uncoveredWaiters = (view: PlannerView): number =>
-  Math.max(0, view.waiting - view.connecting - view.checking - view.resetting)
+  Math.max(0, view.waiting - view.connecting - view.checking)
+
+/**
+ * When time alone will let a warmup batch start; never, if it would have to wait for something else. A time that has
+ * passed would make the pool's timer spin.
+ */
+export const nextBatchDue = (view: PlannerView): number =>
+  view.outage === undefined && view.connecting === 0 && view.total < view.limit && missingFromMinimum(view) > 0
+    ? view.nextBatchAt
+    : Infinity
 
 /**
  * How many connections to open now.

@@ -29,21 +29,27 @@ class Server extends Context.Service<Server, PostgresServer.PostgresServer>()("t
   )
 }
 
-const fileOf = (example: DocExample): string => path.join(folder, `${example.place.replaceAll(/\W+/g, "-")}.ts`)
+const fileOf = ({ place }: Pick<DocExample, "place">): string =>
+  path.join(folder, `${place.replaceAll(/\W+/g, "-")}.ts`)
 
-const write = (example: DocExample, url: string): void =>
+/** The block as a module. What stands after its arrow is an expression of the same language. */
+const write = ({ code, definesProgram, expected, place }: DocExample, url: string): void =>
   fs.writeFileSync(
-    fileOf(example),
-    example.code.replaceAll("postgres://app@localhost/app", url) +
-      (example.definesProgram ? "export { program }\n" : "export {}\n")
+    fileOf({ place }),
+    [
+      code.replaceAll("postgres://app@localhost/app", url),
+      definesProgram ? "export { program }" : "export {}",
+      expected === undefined ? "" : `export const expected: unknown = ${expected}`
+    ].join("\n")
   )
 
-const run = async (example: DocExample): Promise<unknown> => {
-  const module = (await import(/* @vite-ignore */ pathToFileURL(fileOf(example)).href)) as {
-    readonly program?: Effect.Effect<unknown, unknown>
-  }
-  return module.program === undefined ? undefined : await Effect.runPromise(Effect.scoped(module.program))
+interface ExampleModule {
+  readonly program?: Effect.Effect<unknown, unknown>
+  readonly expected?: unknown
 }
+
+const load = (example: DocExample): Promise<ExampleModule> =>
+  import(/* @vite-ignore */ pathToFileURL(fileOf(example)).href) as Promise<ExampleModule>
 
 describe("the examples of the documentation", () => {
   it("are found", () => {
@@ -90,11 +96,9 @@ describe("the examples of the documentation", () => {
           const { url } = yield* Server
           fs.mkdirSync(folder, { recursive: true })
           write(example, url)
-          const result = yield* Effect.promise(() => run(example))
-          if (example.expected === undefined) return
-          // What stands after the arrow is an expression of the same language.
-          const expected: unknown = new Function(`return (${example.expected})`)()
-          assert.deepStrictEqual(JSON.parse(JSON.stringify(result)), expected)
+          const { expected, program } = yield* Effect.promise(() => load(example))
+          const result = program === undefined ? undefined : yield* Effect.scoped(program)
+          if (example.expected !== undefined) assert.deepStrictEqual(JSON.parse(JSON.stringify(result)), expected)
         })
       )
     }

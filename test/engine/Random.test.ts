@@ -275,7 +275,7 @@ class Walk {
     const { driver } = this
     const { connections, outage } = driver.engine
     if (outage === undefined) return
-    const isProbing = Array.from(connections).some(({ isProbe, state }) => isProbe && state === "connecting")
+    const isProbing = Array.from(connections).some(({ probeOf, state }) => probeOf === outage && state === "connecting")
     assert.isTrue(isProbing || outage.probeDue || driver.backoffs > 0, "an outage that nobody probes")
     assert.isAtMost(driver.backoffs, 1, "two walks along the retry schedule")
   }

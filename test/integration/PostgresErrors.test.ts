@@ -122,7 +122,8 @@ layer(serverWith({ max_connections: 8, superuser_reserved_connections: 0 }), liv
       Effect.gen(function* () {
         const { url } = yield* Server
         const scope = yield* Scope.make()
-        const config = { minConnections: 20, maxConnections: 20, maxConnecting: 20 }
+        const retry = { initial: "20 millis", max: "50 millis" } as const
+        const config = { minConnections: 20, maxConnections: 20, maxConnecting: 20, retry }
         const pool = yield* Scope.provide(makePool("too many", config), scope)
         const { lastFailure, total } = yield* eventually(
           ConnectionPool.status(pool),

@@ -78,3 +78,17 @@ export const sessionsOf = (connection: Connection, applicationName: string) =>
   )
 
 export const backendPid = (connection: Connection) => valueOf(connection, "select pg_backend_pid()")
+
+/** Statements in a row; one that fails is part of the story. */
+export const runAll = (connection: Connection, statements: ReadonlyArray<string>) =>
+  Effect.forEach(statements, (sql) => Effect.ignore(connection.query(sql)), { discard: true })
+
+/** Gives the server a table `orders`, empty, and a role `reader`, and a connection to look at them from. */
+export const prepareServer = Effect.gen(function* () {
+  const outside = yield* observer
+  yield* Effect.forEach(
+    ["drop table if exists orders", "create table orders (id int)", "drop role if exists reader", "create role reader"],
+    (sql) => outside.query(sql)
+  )
+  return outside
+})

@@ -108,6 +108,7 @@ export class EngineDriver {
 
   tick(): void {
     this.step(() => this.engine.tick(this.now))
+    assert.isAbove(this.engine.wakeAt(), this.now, "the engine asks to be woken for something it has just looked at")
   }
 
   // Borrowing.

@@ -1,0 +1,238 @@
+/** A connection is proven before it is lent when it has rested for long, or when something has killed another. */
+import { assert, describe, it } from "@effect/vitest"
+import { EngineDriver } from "../support/EngineDriver.ts"
+
+describe("a connection that has rested", () => {
+  it("is lent without a check before checkAfterIdle has passed", () => {
+    const pool = EngineDriver.withIdle(1, { checkAfterIdle: 500 })
+    pool.pass(499)
+    assert.isDefined(pool.lease())
+  })
+
+  it("is not lent without a check from then on", () => {
+    const pool = EngineDriver.withIdle(1, { checkAfterIdle: 500 })
+    pool.pass(500)
+    assert.isUndefined(pool.lease())
+  })
+
+  it("rests from its last return, not from its opening", () => {
+    const pool = EngineDriver.withIdle(1, { checkAfterIdle: 500 })
+    const loan = pool.borrow()
+    pool.pass(10_000)
+    pool.release(loan)
+    pool.pass(499)
+    assert.isDefined(pool.lease())
+  })
+
+  it("is checked for the one who waits for it", () => {
+    const pool = EngineDriver.withIdle(1, { checkAfterIdle: 500 })
+    pool.pass(500)
+    pool.wait("a")
+    assert.deepStrictEqual(pool.decided(), ["Check 1"])
+  })
+
+  it("is lent when it has passed its check", () => {
+    const pool = EngineDriver.withIdle(1, { checkAfterIdle: 500 })
+    pool.pass(500)
+    pool.wait("a")
+    pool.decided()
+    pool.checked(1, true)
+    assert.deepStrictEqual(pool.decided(), ["Serve a"])
+  })
+
+  it("is checked with every loan when checkAfterIdle is 0", () => {
+    const pool = EngineDriver.withIdle(1, { checkAfterIdle: 0 })
+    pool.wait("a")
+    assert.deepStrictEqual(pool.decided(), ["Check 1"])
+  })
+
+  it("goes to nobody else while it is being checked", () => {
+    const pool = EngineDriver.withIdle(1, { checkAfterIdle: 500, maxConnections: 1 })
+    pool.pass(500)
+    pool.cancel(pool.wait("a"))
+    assert.isUndefined(pool.lease())
+  })
+
+  it("rests, proven, when the one who waited for its check has left", () => {
+    const pool = EngineDriver.withIdle(1, { checkAfterIdle: 500 })
+    pool.pass(500)
+    pool.cancel(pool.wait("a"))
+    pool.decided()
+    pool.checked(1, true)
+    pool.pass(499)
+    assert.isDefined(pool.lease())
+  })
+})
+
+describe("those who wait for a check", () => {
+  it("start one each, with the warmest first", () => {
+    const pool = EngineDriver.withIdle(3, { checkAfterIdle: 500 })
+    pool.pass(500)
+    pool.wait("a")
+    pool.wait("b")
+    assert.deepStrictEqual(pool.decided(), ["Check 3", "Check 2"])
+  })
+
+  it("are served in the order of their arrival, whichever connection is proven first", () => {
+    const pool = EngineDriver.withIdle(2, { checkAfterIdle: 500 })
+    pool.pass(500)
+    pool.wait("a")
+    pool.wait("b")
+    pool.decided()
+    pool.checked(1, true)
+    assert.deepStrictEqual(pool.decided(), ["Serve a"])
+  })
+
+  it("are served by a connection that comes back before the check ends", () => {
+    const pool = EngineDriver.withIdle(2, { checkAfterIdle: 500, maxConnections: 2 })
+    const loan = pool.borrow()
+    pool.pass(500)
+    pool.wait("a")
+    pool.decided()
+    pool.release(loan)
+    assert.deepStrictEqual(pool.decided(), ["Serve a"])
+  })
+
+  it("leave the check to the next in line when they are served otherwise", () => {
+    const pool = EngineDriver.withIdle(2, { checkAfterIdle: 500, maxConnections: 2 })
+    const loan = pool.borrow()
+    pool.pass(500)
+    pool.wait("a")
+    pool.release(loan)
+    pool.wait("b")
+    pool.decided()
+    pool.checked(1, true)
+    assert.deepStrictEqual(pool.decided(), ["Serve b"])
+  })
+
+  it("are served by a fresh connection behind a stale one", () => {
+    const pool = EngineDriver.withIdle(2, { checkAfterIdle: 500 })
+    const [warm, cold] = [pool.borrow(), pool.borrow()]
+    pool.release(warm, "dirty")
+    pool.pass(400)
+    pool.release(cold)
+    pool.decided()
+    pool.pass(200)
+    pool.resetDone(2, true)
+    pool.wait("a")
+    assert.deepStrictEqual(pool.decided(), ["Check 2", "Serve a"])
+  })
+})
+
+describe("a check that fails", () => {
+  it("closes the connection, and opens another for the one who waits", () => {
+    const pool = EngineDriver.withIdle(1, { checkAfterIdle: 500 })
+    pool.pass(500)
+    pool.wait("a")
+    pool.decided()
+    pool.checked(1, false)
+    assert.deepStrictEqual(pool.decided(), ["Close 1: checkFailed", "Open 2"])
+  })
+
+  it("goes on to the next that rests, before it opens another", () => {
+    const pool = EngineDriver.withIdle(2, { checkAfterIdle: 500 })
+    pool.pass(500)
+    pool.wait("a")
+    pool.decided()
+    pool.checked(2, false)
+    assert.deepStrictEqual(pool.decided(), ["Close 2: checkFailed", "Check 1"])
+  })
+
+  it("makes every connection suspect that was proven before", () => {
+    const pool = EngineDriver.withIdle(2, { checkAfterIdle: 500 })
+    pool.pass(400)
+    pool.release(pool.borrow())
+    const loan = pool.borrow()
+    pool.pass(100)
+    const waiter = pool.wait("a")
+    pool.release(loan)
+    pool.decided()
+    pool.release(pool.takeLoan(waiter))
+    pool.checked(1, false)
+    assert.isUndefined(pool.lease())
+  })
+})
+
+describe("a connection that is suspect", () => {
+  it("is checked before its next lease, however short its rest", () => {
+    const pool = EngineDriver.withIdle(2)
+    pool.died(1)
+    pool.wait("a")
+    assert.deepStrictEqual(pool.decided(), ["Close 1: died", "Check 2"])
+  })
+
+  it("is trusted again once it has passed", () => {
+    const pool = EngineDriver.withIdle(2)
+    pool.died(1)
+    const waiter = pool.wait("a")
+    pool.decided()
+    pool.checked(2, true)
+    pool.release(pool.takeLoan(waiter))
+    assert.isDefined(pool.lease())
+  })
+
+  it("is checked again if doubt rose while it was being checked", () => {
+    const pool = EngineDriver.withIdle(3)
+    pool.died(1)
+    pool.cancel(pool.wait("a"))
+    pool.decided()
+    pool.died(2)
+    pool.checked(3, true)
+    pool.wait("b")
+    assert.deepStrictEqual(pool.decided(), ["Close 2: died", "Check 3"])
+  })
+
+  it("is not one that opened after the doubt rose", () => {
+    const pool = EngineDriver.withIdle(1)
+    pool.died(1)
+    pool.cancel(pool.wait("a"))
+    pool.carryOut()
+    assert.isDefined(pool.lease())
+  })
+
+  it("is suspect after its lease, too, when doubt rose during it", () => {
+    const pool = EngineDriver.withIdle(2)
+    const loan = pool.borrow()
+    pool.died(1)
+    pool.release(loan)
+    assert.isUndefined(pool.lease())
+  })
+})
+
+describe("what comes too late for a check", () => {
+  it("closes the connection that died meanwhile, whatever the check says", () => {
+    const pool = EngineDriver.withIdle(1, { checkAfterIdle: 500 })
+    pool.pass(500)
+    pool.cancel(pool.wait("a"))
+    pool.decided()
+    pool.died(1)
+    pool.decided()
+    const before = pool.snapshot()
+    pool.checked(1, true)
+    assert.deepStrictEqual(pool.snapshot(), before)
+  })
+
+  it("closes the connection whose lifetime ended meanwhile", () => {
+    const pool = EngineDriver.withIdle(1, { checkAfterIdle: 500, maxLifetime: 1000 })
+    pool.pass(999)
+    pool.wait("a")
+    pool.decided()
+    pool.pass(1)
+    pool.checked(1, true)
+    assert.deepStrictEqual(pool.decided(), ["Close 1: maxLifetime", "Open 2"])
+  })
+})
+
+describe("a connector that cannot check", () => {
+  it("has its connections lent after any rest", () => {
+    const pool = EngineDriver.withIdle(1, { canCheck: false, checkAfterIdle: 500 })
+    pool.pass(3_600_000)
+    assert.isDefined(pool.lease())
+  })
+
+  it("has them lent after the death of another", () => {
+    const pool = EngineDriver.withIdle(2, { canCheck: false })
+    pool.died(1)
+    assert.isDefined(pool.lease())
+  })
+})

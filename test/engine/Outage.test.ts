@@ -1,0 +1,385 @@
+/** While the server is down there is one prober, whoever waits, and nobody waits for longer than it makes sense. */
+import { assert, describe, it } from "@effect/vitest"
+import { EngineDriver, type EngineOptions } from "../support/EngineDriver.ts"
+
+/** A pool with one waiter, whose connect has failed: number 1, closed again. */
+const inOutage = (options: Partial<EngineOptions> = {}): EngineDriver => {
+  const pool = EngineDriver.withIdle(0, { acquireTimeout: Infinity, ...options })
+  pool.wait("a")
+  pool.decided()
+  pool.openFailed(1)
+  pool.decided()
+  pool.closed(1)
+  return pool
+}
+
+/** A pool that has been ready and has lost its only connection: number 2 was to replace it and failed, at time 0. */
+const withoutConnection = (options: Partial<EngineOptions> = {}): EngineDriver => {
+  const pool = EngineDriver.withIdle(1, { acquireTimeout: Infinity, warmupDelay: 0, minConnections: 1, ...options })
+  pool.invalidate(1)
+  pool.decided()
+  pool.openFailed(2)
+  pool.carryOut()
+  return pool
+}
+
+/** The same, 30 seconds later. */
+const unavailable = (options: Partial<EngineOptions> = {}): EngineDriver => {
+  const pool = withoutConnection({ unavailableAfter: 30_000, ...options })
+  pool.advance(30_000)
+  pool.decided()
+  return pool
+}
+
+describe("a connect that fails", () => {
+  it("asks the retry schedule, with the kind of its failure, and closes what it left", () => {
+    const pool = EngineDriver.withIdle(0)
+    pool.wait("a")
+    pool.decided()
+    pool.openFailed(1, "permanent")
+    assert.deepStrictEqual(pool.decided(), ["Backoff permanent", "Close 1: connectFailed"])
+  })
+
+  it("counts as failed, and not as created", () => {
+    const { connectFailures, created } = inOutage().engine.counters
+    assert.deepStrictEqual({ connectFailures, created }, { connectFailures: 1, created: 0 })
+  })
+
+  it("is not counted among the closed: it was never open", () => {
+    assert.strictEqual(inOutage().engine.counters.closed, 0)
+  })
+
+  it("asks the retry schedule once, however many fail together", () => {
+    const pool = EngineDriver.withIdle(0)
+    for (const name of ["a", "b", "c"]) pool.wait(name)
+    pool.decided()
+    const decided: Array<string> = []
+    for (const id of [1, 2, 3]) {
+      pool.openFailed(id)
+      decided.push(...pool.decided())
+    }
+    assert.deepStrictEqual(
+      decided.filter((decision) => decision.startsWith("Backoff")),
+      ["Backoff transient"]
+    )
+  })
+
+  it("keeps its waiter waiting", () => {
+    assert.strictEqual(inOutage().engine.waiting, 1)
+  })
+})
+
+describe("probing", () => {
+  it("opens nothing during a backoff step, whoever comes", () => {
+    const pool = inOutage()
+    for (const name of ["b", "c", "d"]) pool.wait(name)
+    pool.advance(1000)
+    assert.deepStrictEqual(pool.decided(), [])
+  })
+
+  it("opens one connection at the end of the step, whoever waits", () => {
+    const pool = inOutage()
+    for (const name of ["b", "c", "d"]) pool.wait(name)
+    pool.backoffEnded()
+    assert.deepStrictEqual(pool.decided(), ["Open 2"])
+  })
+
+  it("opens no other while that one is under way", () => {
+    const pool = inOutage()
+    pool.backoffEnded()
+    pool.decided()
+    for (const name of ["b", "c", "d"]) pool.wait(name)
+    pool.advance(1000)
+    assert.deepStrictEqual(pool.decided(), [])
+  })
+
+  it("takes the next step when the probe has failed", () => {
+    const pool = inOutage()
+    pool.backoffEnded()
+    pool.decided()
+    pool.openFailed(2, "overloaded")
+    assert.deepStrictEqual(pool.decided(), ["Backoff overloaded", "Close 2: connectFailed"])
+  })
+
+  it("sends one probe for each step of a long outage, and counts them", () => {
+    const pool = inOutage()
+    const probes: Array<string> = []
+    for (let step = 0; step < 20; step++) {
+      pool.wait(`w${step}`)
+      pool.backoffEnded()
+      const decided = pool.decided()
+      probes.push(...decided)
+      pool.openFailed(step + 2)
+      pool.carryOut()
+    }
+    assert.deepStrictEqual(
+      [probes, pool.engine.counters.retries],
+      [Array.from({ length: 20 }, (_, step) => `Open ${step + 2}`), 20]
+    )
+  })
+
+  it("sends none when nobody needs a connection", () => {
+    const pool = EngineDriver.withIdle(0)
+    const waiter = pool.wait("a")
+    pool.decided()
+    pool.openFailed(1)
+    pool.carryOut()
+    pool.cancel(waiter)
+    pool.backoffEnded()
+    assert.deepStrictEqual(pool.decided(), [])
+  })
+
+  it("sends it when somebody comes after the step has ended", () => {
+    const pool = EngineDriver.withIdle(0)
+    const waiter = pool.wait("a")
+    pool.decided()
+    pool.openFailed(1)
+    pool.carryOut()
+    pool.cancel(waiter)
+    pool.backoffEnded()
+    pool.wait("b")
+    assert.deepStrictEqual(pool.decided(), ["Open 2"])
+  })
+
+  it("sends it for the minimum, if nobody waits", () => {
+    const pool = withoutConnection()
+    pool.backoffEnded()
+    assert.deepStrictEqual(pool.decided(), ["Open 3"])
+  })
+
+  it("sends none in the place of a connection that is still closing", () => {
+    const pool = EngineDriver.withIdle(0, { maxConnections: 1 })
+    pool.wait("a")
+    pool.decided()
+    pool.openFailed(1)
+    pool.decided()
+    pool.backoffEnded()
+    assert.deepStrictEqual(pool.decided(), [])
+    pool.closed(1)
+    assert.deepStrictEqual(pool.decided(), ["Open 2"])
+  })
+
+  it("knows when the next probe is due, from the schedule's answer to the end of the step", () => {
+    const pool = inOutage()
+    pool.backoffStarted(1500)
+    const during = pool.engine.outage?.nextProbeAt
+    pool.backoffEnded()
+    assert.deepStrictEqual([during, pool.engine.outage?.nextProbeAt], [1500, undefined])
+  })
+})
+
+describe("recovery", () => {
+  it("comes with the probe that succeeds, which serves the first in line", () => {
+    const pool = inOutage()
+    pool.backoffEnded()
+    pool.decided()
+    pool.opened(2)
+    assert.deepStrictEqual(pool.decided(), ["Recovered", "Serve a"])
+  })
+
+  it("opens at once for all who still wait", () => {
+    const pool = inOutage()
+    for (const name of ["b", "c"]) pool.wait(name)
+    pool.backoffEnded()
+    pool.decided()
+    pool.opened(2)
+    assert.deepStrictEqual(pool.decided(), ["Recovered", "Serve a", "Open 3", "Open 4"])
+  })
+
+  it("comes with a connect that began before the outage and succeeds", () => {
+    const pool = EngineDriver.withIdle(0)
+    pool.wait("a")
+    pool.wait("b")
+    pool.decided()
+    pool.openFailed(1)
+    pool.decided()
+    pool.opened(2)
+    assert.deepStrictEqual(pool.decided(), ["Recovered", "Serve a", "Open 3"])
+  })
+
+  it("leaves nothing to a backoff step that ends after it", () => {
+    const pool = inOutage()
+    pool.backoffEnded()
+    pool.carryOut()
+    const before = pool.snapshot()
+    pool.backoffEnded()
+    pool.backoffStarted(1000)
+    assert.deepStrictEqual(pool.snapshot(), before)
+  })
+
+  it("lets the next outage begin with a step of its own", () => {
+    const pool = inOutage()
+    pool.wait("b")
+    pool.backoffEnded()
+    pool.decided()
+    pool.opened(2)
+    pool.decided()
+    pool.openFailed(3)
+    assert.deepStrictEqual(pool.decided(), ["Backoff transient", "Close 3: connectFailed"])
+  })
+})
+
+describe("a pool that is starting", () => {
+  it("never becomes unavailable, however long the server is down", () => {
+    const pool = new EngineDriver({ minConnections: 1, unavailableAfter: 30_000 })
+    pool.start()
+    pool.decided()
+    pool.openFailed(1)
+    pool.carryOut()
+    pool.advance(3_600_000)
+    assert.strictEqual(pool.engine.state, "starting")
+  })
+
+  it("keeps those who wait until their own deadline", () => {
+    const pool = new EngineDriver({ minConnections: 1, unavailableAfter: 30_000, acquireTimeout: 60_000 })
+    pool.start()
+    const waiter = pool.wait("a")
+    pool.decided()
+    pool.openFailed(1)
+    pool.carryOut()
+    pool.advance(59_999)
+    assert.strictEqual(waiter.state, "waiting")
+  })
+})
+
+describe("a pool that has no usable connection while every connect fails", () => {
+  it("is ready until unavailableAfter has passed", () => {
+    const pool = withoutConnection({ unavailableAfter: 30_000 })
+    pool.advance(29_999)
+    assert.deepStrictEqual(pool.decided(), [])
+  })
+
+  it("is unavailable from then on", () => {
+    const pool = withoutConnection({ unavailableAfter: 30_000 })
+    pool.advance(30_000)
+    assert.deepStrictEqual(pool.decided(), ["Changed unavailable"])
+  })
+
+  it("refuses those who wait", () => {
+    const pool = withoutConnection({ unavailableAfter: 30_000 })
+    pool.wait("a")
+    pool.wait("b")
+    pool.advance(30_000)
+    assert.deepStrictEqual(pool.decided(), ["Changed unavailable", "Refuse a: unavailable", "Refuse b: unavailable"])
+  })
+
+  it("refuses who comes", () => {
+    assert.strictEqual(unavailable().wait("a").refusal, "unavailable")
+  })
+
+  it("counts from the first failure, not from the last", () => {
+    const pool = withoutConnection({ unavailableAfter: 30_000 })
+    pool.pass(20_000)
+    pool.backoffEnded()
+    pool.decided()
+    pool.openFailed(3)
+    pool.carryOut()
+    pool.advance(10_000)
+    assert.strictEqual(pool.engine.state, "unavailable")
+  })
+
+  it("counts from the loss of the last usable connection, if that came later", () => {
+    const pool = EngineDriver.withIdle(1, { unavailableAfter: 30_000, acquireTimeout: Infinity })
+    const loan = pool.borrow()
+    pool.wait("a")
+    pool.decided()
+    pool.openFailed(2)
+    pool.carryOut()
+    pool.pass(20_000)
+    pool.release(loan, "broken")
+    pool.carryOut()
+    pool.advance(29_999)
+    assert.strictEqual(pool.engine.state, "ready")
+    pool.advance(1)
+    assert.strictEqual(pool.engine.state, "unavailable")
+  })
+
+  it("is not unavailable while a lease is out", () => {
+    const pool = EngineDriver.withIdle(1, { unavailableAfter: 30_000 })
+    pool.borrow()
+    pool.wait("a")
+    pool.decided()
+    pool.openFailed(2)
+    pool.carryOut()
+    pool.advance(60_000)
+    assert.strictEqual(pool.engine.state, "ready")
+  })
+
+  it("is not unavailable while no connect has failed", () => {
+    const pool = EngineDriver.withIdle(0, { unavailableAfter: 30_000 })
+    pool.wait("a")
+    pool.decided()
+    pool.advance(60_000)
+    assert.strictEqual(pool.engine.state, "ready")
+  })
+
+  it("is unavailable no sooner because of an outage that is over", () => {
+    const pool = withoutConnection({ unavailableAfter: 30_000 })
+    pool.pass(20_000)
+    pool.backoffEnded()
+    pool.carryOut()
+    pool.invalidate(3)
+    pool.decided()
+    pool.openFailed(4)
+    pool.carryOut()
+    pool.advance(20_000)
+    assert.strictEqual(pool.engine.state, "ready")
+  })
+})
+
+describe("a pool that is unavailable", () => {
+  it("goes on probing, though nobody may wait", () => {
+    const pool = inOutage({ unavailableAfter: 30_000, minConnections: 0 })
+    pool.advance(30_000)
+    pool.decided()
+    pool.backoffEnded()
+    assert.deepStrictEqual(pool.decided(), ["Open 2"])
+  })
+
+  it("is ready again with the first connection that opens", () => {
+    const pool = unavailable()
+    pool.backoffEnded()
+    pool.decided()
+    pool.opened(3)
+    assert.deepStrictEqual(pool.decided(), ["Recovered", "Changed ready"])
+  })
+
+  it("lends again as soon as it is ready", () => {
+    const pool = unavailable()
+    pool.backoffEnded()
+    pool.carryOut()
+    assert.strictEqual(pool.lease()?.connection.id, 3)
+  })
+
+  it("says so once", () => {
+    const pool = unavailable()
+    pool.advance(30_000)
+    assert.deepStrictEqual(pool.decided(), [])
+  })
+})
+
+describe("connections that are open during an outage", () => {
+  it("are lent as before", () => {
+    const pool = EngineDriver.withIdle(2)
+    const loan = pool.borrow()
+    pool.borrow()
+    pool.wait("a")
+    pool.decided()
+    pool.openFailed(3)
+    pool.decided()
+    pool.release(loan)
+    assert.deepStrictEqual(pool.decided(), ["Serve a"])
+  })
+
+  it("are not retired while they rest: an old one is better than none", () => {
+    const pool = EngineDriver.withIdle(2, { idleTimeout: 5000, minConnections: 1 })
+    const loans = [pool.borrow(), pool.borrow()]
+    pool.cancel(pool.wait("a"))
+    pool.decided()
+    pool.openFailed(3)
+    pool.carryOut()
+    for (const loan of loans) pool.release(loan)
+    pool.advance(60_000)
+    assert.deepStrictEqual(pool.decided(), [])
+  })
+})

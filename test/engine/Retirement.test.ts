@@ -1,0 +1,262 @@
+/** Connections end of age, of use and of idleness: a few at a time, from the cold end, and never while they are lent. */
+import { assert, describe, it } from "@effect/vitest"
+import { EngineDriver, type EngineOptions } from "../support/EngineDriver.ts"
+
+describe("maxUses", () => {
+  it("retires a connection with the end of its last lease", () => {
+    const pool = EngineDriver.withIdle(1, { maxUses: 2 })
+    pool.release(pool.borrow())
+    assert.deepStrictEqual(pool.decided(), [])
+    pool.release(pool.borrow())
+    assert.deepStrictEqual(pool.decided(), ["Close 1: maxUses"])
+  })
+
+  it("spares the reset of a connection that it retires", () => {
+    const pool = EngineDriver.withIdle(1, { maxUses: 1 })
+    pool.release(pool.borrow(), "dirty")
+    assert.deepStrictEqual(pool.decided(), ["Close 1: maxUses"])
+  })
+
+  it("opens another for the one who would have been next", () => {
+    const pool = EngineDriver.withIdle(1, { maxUses: 1 })
+    const loan = pool.borrow()
+    pool.cancel(pool.wait("a"))
+    pool.wait("b")
+    pool.decided()
+    pool.release(loan)
+    assert.deepStrictEqual(pool.decided(), ["Close 1: maxUses"])
+    pool.opened(2)
+    assert.deepStrictEqual(pool.decided(), ["Serve b"])
+  })
+})
+
+describe("maxLifetime", () => {
+  it("ends a lease-free connection's life at its time, not before", () => {
+    const pool = EngineDriver.withIdle(1, { maxLifetime: 60_000 })
+    pool.advance(59_999)
+    assert.deepStrictEqual(pool.decided(), [])
+    pool.advance(1000)
+    assert.deepStrictEqual(pool.decided(), ["Close 1: maxLifetime"])
+  })
+
+  it("keeps a connection from being lent from then on, though nobody has looked since", () => {
+    const pool = EngineDriver.withIdle(1, { maxLifetime: 60_000 })
+    pool.pass(60_000)
+    assert.isUndefined(pool.lease())
+  })
+
+  it("closes it for the one who waits, and opens another", () => {
+    const pool = EngineDriver.withIdle(1, { maxLifetime: 60_000 })
+    pool.pass(60_000)
+    pool.wait("a")
+    assert.deepStrictEqual(pool.decided(), ["Close 1: maxLifetime", "Open 2"])
+  })
+
+  it("waits for the end of a lease", () => {
+    const pool = EngineDriver.withIdle(1, { maxLifetime: 60_000 })
+    const loan = pool.borrow()
+    pool.advance(120_000)
+    assert.deepStrictEqual(pool.decided(), [])
+    pool.release(loan)
+    assert.deepStrictEqual(pool.decided(), ["Close 1: maxLifetime"])
+  })
+
+  it("closes after its reset a connection that grew too old meanwhile", () => {
+    const pool = EngineDriver.withIdle(1, { maxLifetime: 60_000 })
+    pool.release(pool.borrow(), "dirty")
+    pool.decided()
+    pool.pass(60_000)
+    pool.resetDone(1, true)
+    assert.deepStrictEqual(pool.decided(), ["Close 1: maxLifetime"])
+  })
+
+  it("is shortened by up to a quarter, and never lengthened", () => {
+    const expiries = [0, 0.5, 1].map((random) => {
+      const pool = EngineDriver.withIdle(1, { maxLifetime: 60_000, random: () => random })
+      return pool.connection(1).expiresAt
+    })
+    assert.deepStrictEqual(expiries, [60_000, 52_500, 45_000])
+  })
+
+  it("is drawn for each connection", () => {
+    const draws = [0, 1]
+    const pool = EngineDriver.withIdle(2, { maxLifetime: 60_000, random: () => draws.shift() ?? 0 })
+    assert.notStrictEqual(pool.connection(1).expiresAt, pool.connection(2).expiresAt)
+  })
+
+  it("begins when the connection has opened", () => {
+    const pool = EngineDriver.withIdle(0, { maxLifetime: 60_000 })
+    pool.cancel(pool.wait("a"))
+    pool.decided()
+    pool.pass(3000)
+    pool.opened(1)
+    assert.strictEqual(pool.connection(1).expiresAt, 63_000)
+  })
+
+  it("replaces what it takes from the minimum", () => {
+    const pool = EngineDriver.withIdle(1, { maxLifetime: 60_000, minConnections: 1 })
+    pool.advance(60_000)
+    assert.deepStrictEqual(pool.decided(), ["Close 1: maxLifetime", "Open 2"])
+  })
+})
+
+describe("idleTimeout", () => {
+  it("retires a connection that nobody has needed for so long, not before", () => {
+    const pool = EngineDriver.withIdle(1, { idleTimeout: 60_000 })
+    pool.advance(59_999)
+    assert.deepStrictEqual(pool.decided(), [])
+    pool.advance(1000)
+    assert.deepStrictEqual(pool.decided(), ["Close 1: idleTimeout"])
+  })
+
+  it("begins anew with every return", () => {
+    const pool = EngineDriver.withIdle(1, { idleTimeout: 60_000 })
+    const loan = pool.borrow()
+    pool.pass(30_000)
+    pool.release(loan)
+    pool.advance(59_999)
+    assert.deepStrictEqual(pool.decided(), [])
+  })
+
+  it("takes from the cold end", () => {
+    const pool = EngineDriver.withIdle(3, { idleTimeout: 60_000 })
+    pool.advance(60_000)
+    assert.deepStrictEqual(pool.decided(), ["Close 1: idleTimeout"])
+  })
+
+  it("leaves the minimum", () => {
+    const pool = EngineDriver.withIdle(2, { idleTimeout: 60_000, minConnections: 2 })
+    pool.advance(60_000)
+    assert.deepStrictEqual(pool.decided(), [])
+  })
+
+  it("counts connections that are lent towards the minimum, and those that are closing not", () => {
+    const pool = EngineDriver.withIdle(3, { idleTimeout: 60_000, minConnections: 2 })
+    pool.borrow()
+    const closed: Array<string> = []
+    for (let look = 0; look < 5; look++) {
+      pool.advance(60_000)
+      closed.push(...pool.decided())
+    }
+    assert.deepStrictEqual(closed, ["Close 1: idleTimeout"])
+  })
+})
+
+describe("looking after the old end", () => {
+  it("happens once a second, however often the clock is looked at", () => {
+    const pool = EngineDriver.withIdle(5, { idleTimeout: 1000 })
+    pool.advance(1000)
+    assert.deepStrictEqual(pool.decided(), ["Close 1: idleTimeout"])
+    pool.advance(999)
+    assert.deepStrictEqual(pool.decided(), [])
+    pool.advance(1)
+    assert.deepStrictEqual(pool.decided(), ["Close 2: idleTimeout"])
+  })
+
+  it("retires no more than a tenth of the pool at once", () => {
+    const pool = EngineDriver.withIdle(30, { idleTimeout: 60_000, maxConnections: 30, maxConnecting: 30 })
+    pool.advance(60_000)
+    assert.deepStrictEqual(
+      pool.decided(),
+      [1, 2, 3].map((id) => `Close ${id}: idleTimeout`)
+    )
+  })
+
+  it("retires one at least, however small the pool", () => {
+    const pool = EngineDriver.withIdle(2, { maxLifetime: 60_000 })
+    pool.advance(60_000)
+    assert.deepStrictEqual(pool.decided(), ["Close 1: maxLifetime"])
+  })
+
+  it("passes by what is not due, to what is", () => {
+    const draws = [0, 1]
+    const pool = EngineDriver.withIdle(2, { maxLifetime: 60_000, random: () => draws.shift() ?? 0 })
+    pool.advance(50_000)
+    assert.deepStrictEqual(pool.decided(), ["Close 2: maxLifetime"])
+  })
+})
+
+describe("the check in the background", () => {
+  /** Idle connections that have rested for exactly one interval. */
+  const rested = (count: number, options: Partial<EngineOptions> = {}): EngineDriver => {
+    const pool = EngineDriver.withIdle(count, { healthCheckInterval: 30_000, checkAfterIdle: 500, ...options })
+    pool.advance(30_000)
+    return pool
+  }
+
+  it("begins with the coldest, two at a time", () => {
+    assert.deepStrictEqual(rested(4).decided(), ["Check 1", "Check 2"])
+  })
+
+  it("leaves one for callers", () => {
+    assert.deepStrictEqual(rested(2).decided(), ["Check 1"])
+  })
+
+  it("takes none from a pool that has one", () => {
+    assert.deepStrictEqual(rested(1).decided(), [])
+  })
+
+  it("goes on with the next when the first are done", () => {
+    const pool = rested(4)
+    pool.carryOut()
+    pool.advance(1000)
+    assert.deepStrictEqual(pool.decided(), ["Check 3", "Check 4"])
+  })
+
+  it("begins no more while two are under way", () => {
+    const pool = rested(4)
+    pool.decided()
+    pool.advance(1000)
+    assert.deepStrictEqual(pool.decided(), [])
+  })
+
+  it("spares those that were used or proven within the interval", () => {
+    const pool = EngineDriver.withIdle(3, { healthCheckInterval: 30_000, checkAfterIdle: 500 })
+    pool.advance(30_000)
+    pool.carryOut()
+    pool.advance(1000)
+    pool.carryOut()
+    pool.advance(1000)
+    assert.deepStrictEqual(pool.decided(), [])
+  })
+
+  it("puts a connection back at the cold end: that it lives does not mean that it is needed", () => {
+    const pool = rested(3)
+    pool.carryOut()
+    assert.strictEqual(pool.engine.idle.warmest?.id, 3)
+  })
+
+  it("does not begin the idle time anew", () => {
+    const pool = rested(2, { idleTimeout: 31_000 })
+    pool.carryOut()
+    pool.advance(1000)
+    assert.include(pool.decided(), "Close 1: idleTimeout")
+  })
+
+  it("closes what has died, and makes the others suspect", () => {
+    const pool = rested(2, { checkAfterIdle: Infinity })
+    pool.decided()
+    pool.checked(1, false)
+    assert.deepStrictEqual([pool.decided(), pool.lease()], [["Close 1: checkFailed"], undefined])
+  })
+
+  it("serves the one who waits with what it has proven", () => {
+    const pool = rested(2, { maxConnections: 2 })
+    pool.decided()
+    pool.wait("a")
+    pool.checked(1, true)
+    assert.deepStrictEqual(pool.decided(), ["Serve a"])
+  })
+
+  it("has a connection that went from it to a borrower return to the warm end", () => {
+    const pool = rested(2, { maxConnections: 2 })
+    const waiter = pool.wait("a")
+    pool.carryOut()
+    pool.release(pool.takeLoan(waiter))
+    assert.strictEqual(pool.engine.idle.warmest?.id, 1)
+  })
+
+  it("does not happen where the connector cannot check", () => {
+    assert.deepStrictEqual(rested(4, { canCheck: false }).decided(), [])
+  })
+})
