@@ -103,7 +103,7 @@ export const isConnectionPool = (u: unknown): u is ConnectionPool<unknown> => ha
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function* <A, E, R>(
+export const make = Effect.fn("ConnectionPool.make")(function* <A, E, R>(
   connector: Connector<A, E, R>,
   config: PoolConfig.Input | PoolConfig.PoolConfig = {}
 ): Effect.fn.Return<ConnectionPool<A>, PoolConfigError | ConnectError, R | Scope.Scope> {

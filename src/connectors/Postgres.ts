@@ -48,8 +48,7 @@ export interface Options {
    * When a returned connection is made as new, at the cost of two round trips that no borrower waits for.
    *
    * - `"whenDirty"` (default): after a lease that ran anything but plain `select`, `insert`, `update`, `delete`, `merge`,
-   *   `values`, `table`, `with`, `show` or `explain`, or one of these with an advisory lock, `set_config` or a temporary
-   *   table in it. State that is set inside a function of yours is not seen: use `"always"`.
+   *   `values`, `table`, `with` or `show`, or one of these with an advisory lock, `set_config` or a temporary table in it. State that is set inside a function of yours is not seen: use `"always"`.
    * - `"always"`, `"never"`: as they say.
    */
   readonly reset?: "whenDirty" | "always" | "never" | undefined
@@ -153,6 +152,8 @@ interface Target {
   readonly host: string
   readonly port: number
   readonly database: string | undefined
+  /** The URL or the startup parameters say what the connection is called. */
+  readonly isNamed: boolean
   readonly problems: ReadonlyArray<ConfigProblem>
 }
 
@@ -160,39 +161,69 @@ const reveal = (secret: string | Redacted.Redacted): string => (isString(secret)
 
 const expectedUrl = `a URL like "postgres://user@host:5432/database"`
 
-/** The parts of the URL that say where the server is. The driver reads the rest itself. */
-const readUrl = (url: string): { readonly url: URL | undefined; readonly problems: ReadonlyArray<ConfigProblem> } => {
-  if (!URL.canParse(url)) {
-    // A malformed URL cannot be masked: nobody knows where in it the password stands.
-    return { url: undefined, problems: [{ field: "url", value: "a malformed URL (not shown)", expected: expectedUrl }] }
+/** libpq's modes. The driver knows these too, and would refuse another one at every single attempt to connect. */
+const sslModes: ReadonlyArray<string> = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+
+const decodes = (part: string): boolean => Result.isSuccess(Result.try(() => decodeURIComponent(part)))
+
+/** A malformed URL cannot be masked, since nobody knows where in it the password stands: none of it is shown. */
+const malformedUrl: ConfigProblem = { field: "url", value: "a malformed URL (not shown)", expected: expectedUrl }
+
+/** The URL, if the driver will understand it. */
+const readUrl = (text: string): { readonly url: URL | undefined; readonly problems: ReadonlyArray<ConfigProblem> } => {
+  if (!URL.canParse(text)) return { url: undefined, problems: [malformedUrl] }
+  const url = new URL(text)
+  if (url.protocol !== "postgres:" && url.protocol !== "postgresql:") {
+    return { url: undefined, problems: [{ field: "url", value: `"${url.protocol}//..."`, expected: expectedUrl }] }
   }
-  const parsed = new URL(url)
-  if (parsed.protocol === "postgres:" || parsed.protocol === "postgresql:") return { url: parsed, problems: [] }
-  return { url: undefined, problems: [{ field: "url", value: `"${parsed.protocol}//..."`, expected: expectedUrl }] }
+  if (![url.hostname, url.username, url.password, url.pathname].every(decodes)) {
+    return { url: undefined, problems: [malformedUrl] }
+  }
+  const problems: Array<ConfigProblem> = []
+  const sslMode = url.searchParams.get("sslmode")
+  if (sslMode !== null && !sslModes.includes(sslMode)) {
+    problems.push({ field: "url", value: `sslmode=${sslMode}`, expected: `sslmode to be ${sslModes.join(", ")}` })
+  }
+  const timeout = url.searchParams.get("connect_timeout")
+  if (timeout !== null && !/^\d+$/.test(timeout)) {
+    problems.push({ field: "url", value: `connect_timeout=${timeout}`, expected: "connect_timeout in whole seconds" })
+  }
+  return { url, problems }
 }
 
-/** A stray percent sign stays what it is. */
-const decode = (part: string): string =>
-  Result.getOrElse(
-    Result.try(() => decodeURIComponent(part)),
-    () => part
-  )
+/** Settings that the driver sends by itself, from fields of their own. */
+const reservedParameters: ReadonlyArray<string> = ["user", "database", "replication", "options"]
+
+const optionProblems = ({ keepAlive, startupParameters = {} }: Options, port: number): ReadonlyArray<ConfigProblem> => {
+  const problems: Array<ConfigProblem> = []
+  if (!(Number.isInteger(port) && port > 0 && port < 65_536)) {
+    problems.push({ field: "port", value: String(port), expected: "a port from 1 to 65535" })
+  }
+  if (keepAlive !== undefined && Option.isNone(Duration.fromInput(keepAlive))) {
+    problems.push({ field: "keepAlive", value: JSON.stringify(keepAlive), expected: "a duration" })
+  }
+  for (const name of Object.keys(startupParameters)) {
+    if (!reservedParameters.includes(name.toLowerCase())) continue
+    problems.push({ field: `startupParameters.${name}`, value: "a reserved name", expected: "a setting of the server" })
+  }
+  return problems
+}
 
 const targetOf = (options: Options): Target => {
   const { problems, url } = options.url === undefined ? { url: undefined, problems: [] } : readUrl(reveal(options.url))
   const inUrl = (parameter: string, part: string | undefined): string | undefined =>
-    url?.searchParams.get(parameter) ?? (part === "" ? undefined : part)
-  const host = options.host ?? inUrl("host", url && decode(url.hostname)) ?? "localhost"
+    url?.searchParams.get(parameter) ?? (part === undefined || part === "" ? undefined : decodeURIComponent(part))
+  const host = options.host ?? inUrl("host", url?.hostname) ?? "localhost"
   const port = options.port ?? Number(inUrl("port", url?.port) ?? 5432)
-  const database = options.database ?? inUrl("dbname", url && decode(url.pathname.slice(1)))
-  const isPort = Number.isInteger(port) && port > 0 && port < 65_536
   return {
     host: host.replace(/^\[(.*)\]$/, "$1"),
     port,
-    database,
-    problems: isPort
-      ? problems
-      : [...problems, { field: "port", value: String(port), expected: "a port from 1 to 65535" }]
+    database: options.database ?? inUrl("dbname", url?.pathname.slice(1)),
+    // The driver reads the name from there by itself, unless it is given another one.
+    isNamed:
+      url?.searchParams.has("application_name") === true ||
+      options.startupParameters?.["application_name"] !== undefined,
+    problems: [...problems, ...optionProblems(options, port)]
   }
 }
 
@@ -212,7 +243,15 @@ const openSocket = (target: Target, keepAlive: Duration.Duration): Net.Socket =>
 
 const connect = (options: Options, target: Target): Effect.Effect<PgConnection.PgConnection, SqlError, Scope.Scope> =>
   Effect.suspend(() => {
-    const { applicationName = "effect-pool", database, password, ssl, startupParameters, url, username } = options
+    const {
+      applicationName = target.isNamed ? undefined : "effect-pool",
+      database,
+      password,
+      ssl,
+      startupParameters,
+      url,
+      username
+    } = options
     const keepAlive = Duration.fromInputUnsafe(options.keepAlive ?? "30 seconds")
     let socket: Net.Socket | undefined = undefined
     const driverConfig: PgConnection.Config = {
@@ -321,8 +360,11 @@ const codesOf = (error: unknown): ReadonlyArray<string> => {
   return codes
 }
 
-/** `invalid_authorization_specification`, `invalid_password`, `invalid_catalog_name`. */
-const permanentStates = new Set(["28000", "28P01", "3D000"])
+/**
+ * `invalid_authorization_specification`, `invalid_password`, `invalid_catalog_name`, `insufficient_privilege`, and
+ * `undefined_object` and `invalid_parameter_value` for a startup parameter the server does not take.
+ */
+const permanentStates = new Set(["28000", "28P01", "3D000", "42501", "42704", "22023"])
 /** `too_many_connections`, `cannot_connect_now`. */
 const overloadedStates = new Set(["53300", "57P03"])
 /** `admin_shutdown`, `crash_shutdown`, `database_dropped`: the server ends the session with these. */

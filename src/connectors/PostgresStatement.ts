@@ -1,9 +1,13 @@
-/** White space, comments and opening parentheses may stand before a statement's first word. */
+/**
+ * White space, comments and opening parentheses may stand before a statement's first word. A comment with another one in
+ * it does not match, and its statement counts as one that leaves something. No part can match what another one does:
+ * matching takes linear time, whatever the statement.
+ */
 const plain =
-  /^(?:\s|\(|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(?:select|insert|update|delete|merge|values|table|with|show|explain)\b/i
+  /^(?:\s|\(|--[^\n]*(?:\n|$)|\/\*[^*/]*(?:(?:\*(?!\/)|\/(?!\*))[^*/]*)*\*\/)*(?:select|insert|update|delete|merge|values|table|with|show)\b/i
 
 /** What a plain statement may still do to its session. */
-const lasting = /\bset_config\b|\bpg_(?:try_)?advisory_|\binto\s+(?:(?:local|global)\s+)?temp/i
+const lasting = /\bset_config\b|\bpg_(?:try_)?advisory_|\bpg_temp|\btemp(?:orary)?\b/i
 
 /** How many statements are remembered. Programs have few; one that makes up its SQL must not grow this for ever. */
 const maxRemembered = 1000

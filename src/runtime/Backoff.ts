@@ -34,6 +34,9 @@ export class Backoff<A> {
 
   private readonly wait = Effect.fnUntraced(function* <A>(this: Backoff<A>, kind: FailureKind) {
     const { config, engine, lastFailure } = this.runtime
+    // In the startup mode "failFast" the pool is closing by now, and there will be no next attempt to announce.
+    yield* Effect.yieldNow
+    if (engine.outage === undefined) return
     this.step ??= yield* Schedule.toStep(RetryPolicy.forConnects(config.retry))
     const now = this.runtime.now()
     // The schedule has no end; if it ever had one, its longest delay would go on.

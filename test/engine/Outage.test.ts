@@ -219,6 +219,23 @@ describe("recovery", () => {
   })
 })
 
+describe("a probe that outlives its outage", () => {
+  it("takes no step of the next one's schedule", () => {
+    const pool = EngineDriver.withIdle(0, { acquireTimeout: Infinity })
+    for (const name of ["a", "b", "c"]) pool.wait(name)
+    pool.decided()
+    pool.openFailed(1)
+    pool.decided()
+    pool.backoffEnded()
+    assert.deepStrictEqual(pool.decided(), ["Open 4"])
+    pool.opened(2)
+    pool.openFailed(3)
+    assert.include(pool.decided(), "Backoff transient")
+    pool.openFailed(4)
+    assert.deepStrictEqual(pool.decided(), ["Close 4: connectFailed"])
+  })
+})
+
 describe("a pool that is starting", () => {
   it("never becomes unavailable, however long the server is down", () => {
     const pool = new EngineDriver({ minConnections: 1, unavailableAfter: 30_000 })

@@ -39,6 +39,13 @@ describe("the time at which the engine wants to be woken", () => {
     assert.strictEqual(pool.engine.wakeAt(), 1000)
   })
 
+  it("is not the next warmup batch while there is no room for it: time alone makes none", () => {
+    const pool = EngineDriver.withIdle(1, { minConnections: 1, maxConnections: 1 })
+    pool.advance(200)
+    pool.invalidate(1)
+    assert.strictEqual(pool.engine.wakeAt(), 1000)
+  })
+
   it("is not the next warmup batch during an outage: that has its own steps", () => {
     const pool = new EngineDriver({ minConnections: 2, warmupDelay: 100 })
     pool.start()

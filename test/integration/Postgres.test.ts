@@ -214,6 +214,33 @@ layer(serverWith(), live)("Postgres.connector", (it) => {
       })
     )
 
+    it.effect.each([
+      [
+        "?sslmode=bogus",
+        "  url: got sslmode=bogus, expected sslmode to be disable, allow, prefer, require, verify-ca, verify-full"
+      ],
+      ["?connect_timeout=soon", "  url: got connect_timeout=soon, expected connect_timeout in whole seconds"],
+      ["/%zz", `  url: got a malformed URL (not shown), expected a URL like "postgres://user@host:5432/database"`]
+    ])("refuses what the driver would refuse at every attempt: %s", ([end, problem]) =>
+      Effect.gen(function* () {
+        const { attempts, connector } = counted({ url: `postgres://app:s3cret@db.example${end}` })
+        const error = yield* Effect.flip(ConnectionPool.make(connector))
+        assert.strictEqual(error.message.split("\n")[1], problem)
+        assert.strictEqual(attempts.count, 0)
+      })
+    )
+
+    it.effect("refuses startup parameters that the driver keeps for itself, and a keepAlive that is none", () =>
+      Effect.gen(function* () {
+        const { connector } = counted({ startupParameters: { User: "x" }, keepAlive: "nonsense" as never })
+        const error = yield* Effect.flip(ConnectionPool.make(connector))
+        assert.deepStrictEqual(error._tag === "PoolConfigError" && error.problems.map(({ field }) => field), [
+          "keepAlive",
+          "startupParameters.User"
+        ])
+      })
+    )
+
     it.effect.each([0, -1, 65_536, 1.5, NaN, Infinity])("refuses the port %d", (port) =>
       Effect.gen(function* () {
         const { attempts, connector } = counted({ host: "127.0.0.1", port })
@@ -235,6 +262,20 @@ layer(serverWith(), live)("Postgres.connector", (it) => {
 
     const asking =
       "select current_user || ' ' || current_database() || ' ' || current_setting('application_name') as answer"
+
+    it.effect.each([
+      ["the URL", { url: "?application_name=from-url" }, "from-url"],
+      ["the startup parameters", { startupParameters: { application_name: "from-parameters" } }, "from-parameters"],
+      ["its own field first", { url: "?application_name=from-url", applicationName: "from-field" }, "from-field"]
+    ] as const)("takes the connection's name from %s", ([, options, name]) =>
+      Effect.gen(function* () {
+        const { url } = yield* Server
+        const end = "url" in options ? options.url : ""
+        const pool = yield* ConnectionPool.make(Postgres.connector({ ...options, url: `${url}${end}` }), single)
+        const answer = yield* ConnectionPool.use(pool, (connection) => valueOf(connection, asking))
+        assert.strictEqual(answer, `postgres postgres ${name}`)
+      })
+    )
 
     it.effect("reads a connector from <prefix>_URL", () =>
       Effect.gen(function* () {
