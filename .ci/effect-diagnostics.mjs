@@ -5,16 +5,23 @@ import { spawnSync } from "node:child_process"
 const version = "0.45.0"
 
 if (process.platform !== "linux" || process.arch !== "x64") {
-  console.log(`effect diagnostics: not run, @effect/tsgo@${version} has no package for ${process.platform}-${process.arch}`)
+  console.log(
+    `effect diagnostics: not run, @effect/tsgo@${version} has no package for ${process.platform}-${process.arch}`
+  )
   process.exit(0)
 }
 
 const tsgo = (...args) =>
-  spawnSync("npx", ["--yes", `@effect/tsgo@${version}`, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] })
+  spawnSync("npx", ["--yes", `@effect/tsgo@${version}`, ...args], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"]
+  })
 
 const fetched = tsgo("--version")
 if (fetched.status !== 0) {
-  console.log(`effect diagnostics: not run, @effect/tsgo@${version} could not be fetched: ${fetched.stderr.trim().split("\n").at(-1)}`)
+  console.log(
+    `effect diagnostics: not run, @effect/tsgo@${version} could not be fetched: ${fetched.stderr.trim().split("\n").at(-1)}`
+  )
   process.exit(0)
 }
 

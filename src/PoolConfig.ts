@@ -18,6 +18,7 @@ import * as RetryPolicy from "./RetryPolicy.ts"
 const longest = Duration.days(1)
 
 const count = (minimum: number, maximum = 1_000_000) =>
+  // @effect-diagnostics-next-line schemaNumber:off - `Infinity` stands for no limit, and the filter refuses the others
   Schema.Number.check(
     Schema.makeFilter((n: number) => (Number.isSafeInteger(n) || n === Infinity) && n >= minimum && n <= maximum)
   ).annotate({ expected: `a whole number from ${minimum} to ${maximum === Infinity ? "Infinity" : maximum}` })

@@ -164,12 +164,7 @@ describe("a wrong configuration", () => {
 
 describe("PoolConfig.config", () => {
   const read = (variables: Record<string, string>) =>
-    Effect.provide(
-      Effect.gen(function* () {
-        return yield* PoolConfig.config("DB")
-      }),
-      ConfigProvider.layer(ConfigProvider.fromEnv({ env: variables }))
-    )
+    PoolConfig.config("DB").parse(ConfigProvider.fromEnv({ env: variables }))
 
   it.effect("reads environment variables over a preset", () =>
     Effect.gen(function* () {

@@ -56,12 +56,9 @@ describe("PoolLayer.Service", () => {
     Effect.gen(function* () {
       const server = new FakeServer()
       const connector = Config.map(Config.String("DB_HOST"), (host) => Connector.make({ ...server.bare, name: host }))
-      const status = yield* Db.status.pipe(
-        Effect.provide(Db.layerConfig(connector, PoolConfig.config("DB"))),
-        Effect.provide(
-          ConfigProvider.layer(ConfigProvider.fromEnv({ env: { DB_HOST: "db.internal", DB_MAX_CONNECTIONS: "3" } }))
-        )
-      )
+      const environment = ConfigProvider.fromEnv({ env: { DB_HOST: "db.internal", DB_MAX_CONNECTIONS: "3" } })
+      const live = Layer.provide(Db.layerConfig(connector, PoolConfig.config("DB")), ConfigProvider.layer(environment))
+      const status = yield* Effect.provide(Db.status, live)
       assert.deepStrictEqual([status.name, status.maxConnections], ["db.internal", 3])
     })
   )

@@ -192,7 +192,7 @@ const readUrl = (text: string): { readonly url: URL | undefined; readonly proble
 }
 
 /** Settings that the driver sends by itself, from fields of their own. */
-const reservedParameters: ReadonlyArray<string> = ["user", "database", "replication", "options"]
+const reservedParameters = new Set(["user", "database", "replication", "options"])
 
 const optionProblems = ({ keepAlive, startupParameters = {} }: Options, port: number): ReadonlyArray<ConfigProblem> => {
   const problems: Array<ConfigProblem> = []
@@ -203,7 +203,7 @@ const optionProblems = ({ keepAlive, startupParameters = {} }: Options, port: nu
     problems.push({ field: "keepAlive", value: JSON.stringify(keepAlive), expected: "a duration" })
   }
   for (const name of Object.keys(startupParameters)) {
-    if (!reservedParameters.includes(name.toLowerCase())) continue
+    if (!reservedParameters.has(name.toLowerCase())) continue
     problems.push({ field: `startupParameters.${name}`, value: "a reserved name", expected: "a setting of the server" })
   }
   return problems

@@ -5,7 +5,7 @@ import { createServer } from "node:http"
 import { Db, selectOrder, workOnOrder } from "./Database.ts"
 import { Traffic } from "./Traffic.ts"
 
-const OrderId = Schema.Struct({ id: Schema.NumberFromString })
+const OrderId = Schema.Struct({ id: Schema.FiniteFromString })
 
 /** `GET /orders/:id`: acquire in a scope, query, done. An acquire error that escapes answers 503 by itself. */
 const getOrder = Effect.fn("getOrder")(function* () {

@@ -5,7 +5,7 @@
  * `-- --url postgres://...` (a server of yours; it is not killed, of course).
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Console, Effect, Fiber, Option, References, Schedule, Schema } from "effect"
+import { Console, Effect, Fiber, Layer, Option, References, Schedule, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as PostgresServer from "../../../test/support/PostgresServer.ts"
 import * as Clients from "./Clients.ts"
@@ -102,8 +102,7 @@ const demo = Effect.fn("demo")(function* (options: {
   const traffic = yield* Traffic
   const canKill = server !== undefined
   const found = yield* work(url, planFor(options.seconds), options.forever, canKill).pipe(
-    Effect.provide(OrderService.layer),
-    Effect.provide(Database.layer(url)),
+    Effect.provide(Layer.provideMerge(OrderService.layer, Database.layer(url))),
     Effect.provideService(Outage.Server, server ?? { kill: Effect.void, start: Effect.void })
   )
   // The pool is closed now; whatever the server still counts was left behind.
