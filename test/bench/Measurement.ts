@@ -1,8 +1,8 @@
 /**
- * Measures workloads in rounds: in each round every contender has one run of every workload.
+ * Measures a workload in rounds: in each round every contender has one run.
  *
  * The contenders take turns in one process, so that whatever slows the machine down slows all of them down, and the
- * order turns with the rounds, so that nobody is always the one who runs after somebody else.
+ * order turns with the rounds, so that nobody is always the first.
  */
 import * as Effect from "effect/Effect"
 import { type Statistics, statisticsOf } from "./Statistics.ts"
@@ -19,25 +19,36 @@ export interface Result {
 
 type Samples = Record<Contender, Array<number>>
 
-/** The rounds of the warmup are run like the others and forgotten: by then the code is compiled and the pools are open. */
+/**
+ * One workload after the other. All of them are warmed up before the first is measured, so that each is measured in the
+ * company of the others' compiled code, and each again before its own rounds, so that none pays for the one before it.
+ */
 export const measure = Effect.fnUntraced(function* (
   workloads: ReadonlyArray<Workload>,
   rounds: { readonly warmup: number; readonly measured: number }
 ) {
-  const samples = workloads.map((): Samples => ({ ours: [], theirs: [], floor: [] }))
-  for (let round = 0; round < rounds.warmup + rounds.measured; round++) {
-    for (const [index, workload] of workloads.entries()) {
-      for (const contender of orderOf(round)) {
-        const sample = yield* nanosecondsOf(workload, contender)
-        if (round >= rounds.warmup) samples[index]![contender].push(sample)
-      }
-    }
+  for (const workload of workloads) yield* samplesOf(workload, rounds.warmup)
+  const results: Array<Result> = []
+  for (const workload of workloads) {
+    yield* samplesOf(workload, rounds.warmup)
+    results.push(resultOf(workload, yield* samplesOf(workload, rounds.measured)))
   }
-  return workloads.map((workload, index) => resultOf(workload, samples[index]!))
+  return results
 })
 
-/** There and back: A B C, C B A, A B C ... */
-const orderOf = (round: number): ReadonlyArray<Contender> => (round % 2 === 0 ? contenders : contenders.toReversed())
+const samplesOf = Effect.fnUntraced(function* (workload: Workload, rounds: number) {
+  const samples: Samples = { ours: [], theirs: [], floor: [] }
+  for (let round = 0; round < rounds; round++) {
+    for (const contender of orderOf(round)) samples[contender].push(yield* nanosecondsOf(workload, contender))
+  }
+  return samples
+})
+
+/** Everyone is first, and after everyone else, equally often. */
+const orderOf = (round: number): ReadonlyArray<Contender> => {
+  const turned = contenders.map((_, position) => contenders[(position + round) % contenders.length]!)
+  return round % 2 === 0 ? turned : turned.toReversed()
+}
 
 const nanosecondsOf = (workload: Workload, contender: Contender): Effect.Effect<number> =>
   Effect.suspend(() => {

@@ -15,7 +15,7 @@ const { json, quick } = parseArgs({
   options: { json: { type: "boolean", default: false }, quick: { type: "boolean", default: false } }
 }).values
 
-const rounds = quick ? { warmup: 5, measured: 15 } : { warmup: 10, measured: 61 }
+const rounds = quick ? { warmup: 5, measured: 18 } : { warmup: 10, measured: 60 }
 
 const results = await Effect.runPromise(
   Effect.scoped(Effect.flatMap(makeWorkloads, (workloads) => measure(workloads, rounds)))

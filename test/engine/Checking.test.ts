@@ -182,6 +182,17 @@ describe("a connection that is suspect", () => {
     assert.deepStrictEqual(pool.decided(), ["Close 2: died", "Check 3"])
   })
 
+  it("does not rest before one that is trusted, which the next borrower can have at once", () => {
+    const pool = EngineDriver.withIdle(3)
+    const loan = pool.borrow()
+    pool.died(1)
+    const waiter = pool.wait("a")
+    pool.carryOut()
+    pool.release(pool.takeLoan(waiter))
+    pool.release(loan)
+    assert.strictEqual(pool.lease()?.connection.id, 2)
+  })
+
   it("is not one that opened after the doubt rose", () => {
     const pool = EngineDriver.withIdle(1)
     pool.died(1)

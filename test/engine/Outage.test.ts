@@ -295,6 +295,17 @@ describe("a pool that has no usable connection while every connect fails", () =>
     assert.strictEqual(pool.engine.state, "unavailable")
   })
 
+  it("counts from the failure, however long there was no connection because nobody needed one", () => {
+    const pool = EngineDriver.withIdle(0, { unavailableAfter: 30_000, acquireTimeout: Infinity })
+    pool.pass(3_600_000)
+    pool.wait("a")
+    pool.decided()
+    pool.openFailed(1)
+    pool.carryOut()
+    pool.advance(29_999)
+    assert.strictEqual(pool.engine.state, "ready")
+  })
+
   it("counts from the loss of the last usable connection, if that came later", () => {
     const pool = EngineDriver.withIdle(1, { unavailableAfter: 30_000, acquireTimeout: Infinity })
     const loan = pool.borrow()

@@ -130,6 +130,13 @@ describe("idleTimeout", () => {
     assert.deepStrictEqual(pool.decided(), [])
   })
 
+  it("leaves the minimum when it may retire several at once", () => {
+    const options = { idleTimeout: 60_000, minConnections: 29, maxConnections: 30, maxConnecting: 30 }
+    const pool = EngineDriver.withIdle(30, { ...options, warmupBatchSize: 30 })
+    pool.advance(60_000)
+    assert.deepStrictEqual(pool.decided(), ["Close 1: idleTimeout"])
+  })
+
   it("counts connections that are lent towards the minimum, and those that are closing not", () => {
     const pool = EngineDriver.withIdle(3, { idleTimeout: 60_000, minConnections: 2 })
     pool.borrow()
@@ -233,6 +240,14 @@ describe("the check in the background", () => {
     assert.include(pool.decided(), "Close 1: idleTimeout")
   })
 
+  it("does not end a rest: the check before the next lease is due as before", () => {
+    const pool = rested(2)
+    pool.carryOut()
+    pool.wait("a")
+    pool.wait("b")
+    assert.deepStrictEqual(pool.decided(), ["Check 2", "Check 1"])
+  })
+
   it("closes what has died, and makes the others suspect", () => {
     const pool = rested(2, { checkAfterIdle: Infinity })
     pool.decided()
@@ -249,9 +264,11 @@ describe("the check in the background", () => {
   })
 
   it("has a connection that went from it to a borrower return to the warm end", () => {
-    const pool = rested(2, { maxConnections: 2 })
+    const pool = rested(2, { maxConnections: 2, checkAfterIdle: Infinity })
+    const other = pool.borrow()
     const waiter = pool.wait("a")
     pool.carryOut()
+    pool.release(other)
     pool.release(pool.takeLoan(waiter))
     assert.strictEqual(pool.engine.idle.warmest?.id, 1)
   })

@@ -180,6 +180,16 @@ describe("a waiter that leaves", () => {
     assert.strictEqual(loan.connection.state, "idle")
   })
 
+  it("lets it rest from then on", () => {
+    const { loan, pool } = busy({ checkAfterIdle: 500 })
+    const waiter = pool.wait("a")
+    pool.release(loan)
+    pool.pass(400)
+    pool.cancel(waiter)
+    pool.pass(400)
+    assert.isDefined(pool.lease())
+  })
+
   it("has not used what it did not take", () => {
     const { loan, pool } = busy()
     const waiter = pool.wait("a")
