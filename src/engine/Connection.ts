@@ -55,8 +55,10 @@ export class Connection<A> {
   openedAt: number | undefined = undefined
   /** When `maxLifetime`, shortened by its jitter, ends. */
   expiresAt = Infinity
-  /** When it was last lent or returned. A check does not count: it must not keep an idle connection from retiring. */
+  /** When it was last opened or returned. A check does not count: it must not keep an idle connection from retiring. */
   usedAt = 0
+  /** Since when it has been idle, or not been checked for a borrower. */
+  restsSince = 0
   /** When the connector or a borrower last had it working. */
   provenAt = 0
   /** The pool's `doubt` when it was last proven; a lower number than the pool's makes it suspect. */

@@ -162,7 +162,7 @@ export class Engine<A> implements PlannerView {
 
   /** Puts a waiter in line, or says why it cannot wait. */
   enqueue(waiter: Waiter<A>, now: number): Refusal | undefined {
-    const refusal = this.refusal()
+    const refusal = this.refusal(now)
     if (refusal !== undefined) {
       waiter.state = "refused"
       if (refusal === "overloaded") this.counters.shed++
@@ -212,11 +212,11 @@ export class Engine<A> implements PlannerView {
     connection.usedAt = now
     this.inUse--
     this.counters.released++
-    if (outcome === "broken") {
+    if (outcome === "broken" && connection.condemned === undefined) {
       this.raiseDoubt()
-      connection.condemned ??= "broken"
+      connection.condemned = "broken"
     }
-    const reason = retirementReason(connection, this.options, now)
+    const reason = this.reasonToClose(connection, now)
     if (reason !== undefined) this.close(connection, reason)
     else if (outcome === "clean") return this.offer(connection, now)
     else this.restore(connection, outcome === "suspect", now)
@@ -256,7 +256,7 @@ export class Engine<A> implements PlannerView {
       this.decisions.add({ _tag: "Recovered" })
     }
     if (this.state === "starting" || this.state === "unavailable") this.enter("ready")
-    this.offer(connection, now)
+    this.settle(connection, now)
     this.endBatch(now)
     this.plan(now)
   }
@@ -334,11 +334,9 @@ export class Engine<A> implements PlannerView {
   /** Time has passed: refuses whoever ran out of it, declares an outage, and looks after the old end. */
   tick(now: number): void {
     if (this.state === "draining" || this.state === "closed") return
-    this.expireWaiters(now)
     if (now >= this.housekeepingAt) {
       this.housekeepingAt = now + housekeepingInterval
-      // During an outage an old connection is better than none.
-      if (this.outage === undefined) this.retireIdle(now)
+      if (!this.isFailing) this.retireIdle(now)
       this.checkIdle(now)
     }
     this.plan(now)
@@ -353,7 +351,7 @@ export class Engine<A> implements PlannerView {
     this.outage = undefined
     this.refuseAll("closed")
     for (const connection of this.connections) {
-      if (connection.state === "inUse") connection.condemned = "poolClosed"
+      if (connection.state === "inUse") connection.condemned ??= "poolClosed"
       else this.closeAtOnce(connection, "poolClosed")
     }
     if (this.connections.size === 0) this.enter("closed")
@@ -390,10 +388,11 @@ export class Engine<A> implements PlannerView {
     return connection
   }
 
-  /** A usable connection has nobody: it goes to the first in line, else to rest. */
+  /** A usable connection has nobody: it goes to the first in line, once it is above doubt, else to rest. */
   private offer(connection: Connection<A>, now: number): void {
     const waiter = this.nextWaiter(now)
     if (waiter === undefined) return this.rest(connection)
+    if (connection.proof !== this.doubt) return this.check(connection)
     this.waiters.remove(waiter)
     this.lend(connection, now)
     waiter.connection = connection
@@ -405,18 +404,24 @@ export class Engine<A> implements PlannerView {
 
   private rest(connection: Connection<A>): void {
     connection.state = "idle"
-    const { canCheck, checkAfterIdle } = this.options
     const { isBackgroundCheck } = connection
     // A background check proves a connection, but does not end its rest: nobody has needed it.
-    const restsSince = isBackgroundCheck ? connection.usedAt : Math.max(connection.usedAt, connection.provenAt)
-    connection.freshUntil = Math.min(canCheck ? restsSince + checkAfterIdle : Infinity, connection.expiresAt)
+    connection.restsSince = isBackgroundCheck ? connection.usedAt : Math.max(connection.usedAt, connection.provenAt)
+    const { canCheck, checkAfterIdle } = this.options
+    connection.freshUntil = Math.min(canCheck ? connection.restsSince + checkAfterIdle : Infinity, connection.expiresAt)
     connection.isBackgroundCheck = false
-    // Borrowers look at the warmest only: if any may be lent without a check, it must be that one.
-    const { warmest } = this.idle
-    const isWarmestTrusted = warmest !== undefined && warmest.proof === this.doubt
-    const isColder = isBackgroundCheck && connection.freshUntil <= (warmest?.freshUntil ?? 0)
-    if (isWarmestTrusted && (connection.proof !== this.doubt || isColder)) this.idle.addColdest(connection)
-    else this.idle.addWarmest(connection)
+    if (isBackgroundCheck) this.idle.addFromCold(connection, this.compareWarmth)
+    else this.idle.addFromWarm(connection, this.compareWarmth)
+  }
+
+  /**
+   * The order of the idle list: those proven since the last doubt before the others, the last used first. Borrowers look
+   * at the warmest only, and so if any may be lent without a check, it is that one.
+   */
+  private readonly compareWarmth = (self: Connection<A>, that: Connection<A>): number => {
+    const isTrusted = self.proof === this.doubt
+    if (isTrusted !== (that.proof === this.doubt)) return isTrusted ? 1 : -1
+    return self.restsSince - that.restsSince
   }
 
   /** The first in line whose deadline has not passed. Those whose has are refused: a lease would be of no use to them. */
@@ -446,10 +451,15 @@ export class Engine<A> implements PlannerView {
       this.refuse(waiter, refusal)
   }
 
-  private refusal(): Refusal | undefined {
+  private refusal(now: number): Refusal | undefined {
     if (this.state === "draining" || this.state === "closed") return "closed"
     if (this.state === "unavailable") return "unavailable"
-    return this.waiters.length >= this.options.maxWaiting ? "overloaded" : undefined
+    return this.isLineFull() && (this.expireWaiters(now), this.isLineFull()) ? "overloaded" : undefined
+  }
+
+  /** Waiters for whom there is a place, and a connection to be opened or checked, are not what makes a line too long. */
+  private isLineFull(): boolean {
+    return this.waiters.length - (this.limit - this.inUse) >= this.options.maxWaiting
   }
 
   /** A waiter that was served never ran: its connection goes on as if it had not been lent. */
@@ -466,9 +476,19 @@ export class Engine<A> implements PlannerView {
 
   /** Work on a connection ended well: it is offered, unless somebody condemned it or it grew too old meanwhile. */
   private settle(connection: Connection<A>, now: number): void {
-    const reason = retirementReason(connection, this.options, now)
+    const reason = this.reasonToClose(connection, now)
     if (reason !== undefined) this.close(connection, reason)
     else this.offer(connection, now)
+  }
+
+  /** Why a connection that nobody holds must be closed; `undefined` if it may be lent again. */
+  private reasonToClose(connection: Connection<A>, now: number): CloseReason | undefined {
+    return connection.condemned ?? (this.isFailing ? undefined : retirementReason(connection, this.options, now))
+  }
+
+  /** Connects fail, and more are needed: while that lasts, an old connection is better than none. */
+  private get isFailing(): boolean {
+    return this.outage !== undefined && !this.outage.probeDue
   }
 
   /** A lease may have left something behind: reset it, and prove it if nobody knows what it is doing. */
@@ -522,7 +542,7 @@ export class Engine<A> implements PlannerView {
   }
 
   private condemn(connection: Connection<A>, reason: CloseReason): void {
-    if (connection.state === "inUse") connection.condemned ??= reason
+    if (connection.state === "inUse" || connection.state === "connecting") connection.condemned ??= reason
     else this.closeAtOnce(connection, reason)
   }
 
@@ -539,6 +559,7 @@ export class Engine<A> implements PlannerView {
   /** What the state asks for: connections to those who wait, checks where a rest was long, new connections. */
   private plan(now: number): void {
     if (this.state === "draining" || this.state === "closed") return
+    this.expireWaiters(now)
     if (this.waiters.length > 0 && this.idle.length > 0) this.serveFromIdle(now)
     this.assessAvailability(now)
     for (let wanted = connectionsWanted(this, now); wanted > 0; wanted--) this.open()
@@ -549,11 +570,11 @@ export class Engine<A> implements PlannerView {
     for (let connection = this.idle.warmest; connection !== undefined; connection = this.idle.warmest) {
       const waiter = this.nextWaiter(now)
       if (waiter === undefined) return
-      const reason = retirementReason(connection, this.options, now)
+      const reason = this.reasonToClose(connection, now)
       if (reason !== undefined) {
         this.idle.remove(connection)
         this.close(connection, reason)
-      } else if (this.isFresh(connection, now)) {
+      } else if (!this.options.canCheck || this.isFresh(connection, now)) {
         this.idle.remove(connection)
         this.offer(connection, now)
         unserved--

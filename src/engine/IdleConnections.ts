@@ -2,29 +2,35 @@ import type { Connection } from "./Connection.ts"
 
 /**
  * The idle connections, warmest (most recently used) first. Borrowers take from the warm end, so that the cold end
- * shows how many are not needed. Linked through the connections themselves: every operation is O(1) and allocates
- * nothing.
+ * shows how many are not needed. Linked through the connections themselves: lending and
+ * returning are O(1).
  */
 export class IdleConnections<A> {
   warmest: Connection<A> | undefined = undefined
   coldest: Connection<A> | undefined = undefined
   length = 0
 
-  addWarmest(connection: Connection<A>): void {
-    connection.warmer = undefined
-    connection.colder = this.warmest
-    if (this.warmest === undefined) this.coldest = connection
-    else this.warmest.warmer = connection
-    this.warmest = connection
-    this.length++
+  /** Adds it before all that are not warmer, from the warm end: mostly that is where it goes. */
+  addFromWarm(connection: Connection<A>, compare: (self: Connection<A>, that: Connection<A>) => number): void {
+    let colder = this.warmest
+    while (colder !== undefined && compare(connection, colder) < 0) colder = colder.colder
+    this.link(connection, colder === undefined ? this.coldest : colder.warmer, colder)
   }
 
-  addColdest(connection: Connection<A>): void {
-    connection.colder = undefined
-    connection.warmer = this.coldest
-    if (this.coldest === undefined) this.warmest = connection
-    else this.coldest.colder = connection
-    this.coldest = connection
+  /** Adds it behind all that are not colder, from the cold end. */
+  addFromCold(connection: Connection<A>, compare: (self: Connection<A>, that: Connection<A>) => number): void {
+    let warmer = this.coldest
+    while (warmer !== undefined && compare(connection, warmer) > 0) warmer = warmer.warmer
+    this.link(connection, warmer, warmer === undefined ? this.warmest : warmer.colder)
+  }
+
+  private link(connection: Connection<A>, warmer: Connection<A> | undefined, colder: Connection<A> | undefined): void {
+    connection.warmer = warmer
+    connection.colder = colder
+    if (warmer === undefined) this.warmest = connection
+    else warmer.colder = connection
+    if (colder === undefined) this.coldest = connection
+    else colder.warmer = connection
     this.length++
   }
 

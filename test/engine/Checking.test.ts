@@ -105,7 +105,7 @@ describe("those who wait for a check", () => {
     assert.deepStrictEqual(pool.decided(), ["Serve b"])
   })
 
-  it("are served by a fresh connection behind a stale one", () => {
+  it("are served by a fresh connection before a stale one that came back later", () => {
     const pool = EngineDriver.withIdle(2, { checkAfterIdle: 500 })
     const [warm, cold] = [pool.borrow(), pool.borrow()]
     pool.release(warm, "dirty")
@@ -115,7 +115,55 @@ describe("those who wait for a check", () => {
     pool.pass(200)
     pool.resetDone(2, true)
     pool.wait("a")
-    assert.deepStrictEqual(pool.decided(), ["Check 2", "Serve a"])
+    assert.deepStrictEqual(pool.decided(), ["Serve a"])
+  })
+
+  it("are served by a fresh connection however many stale ones came back later", () => {
+    const pool = EngineDriver.withIdle(3, { checkAfterIdle: 500, maxConnections: 3 })
+    const [first, second, third] = [pool.borrow(), pool.borrow(), pool.borrow()]
+    pool.release(first, "dirty")
+    pool.release(second, "dirty")
+    pool.decided()
+    pool.pass(400)
+    pool.release(third)
+    pool.pass(200)
+    pool.resetDone(first.connection.id, true)
+    pool.resetDone(second.connection.id, true)
+    assert.strictEqual(pool.wait("a").state, "served")
+  })
+})
+
+describe("a connection that is free when doubt has risen since it was proven", () => {
+  it("is checked before the next in line gets it", () => {
+    const pool = EngineDriver.withIdle(2, { maxConnections: 2 })
+    const [first, second] = [pool.borrow(), pool.borrow()]
+    pool.wait("a")
+    pool.wait("b")
+    pool.release(first, "broken")
+    pool.decided()
+    pool.release(second)
+    assert.deepStrictEqual(pool.decided(), [`Check ${second.connection.id}`])
+  })
+
+  it("is checked again when doubt rose during its check", () => {
+    const pool = EngineDriver.withIdle(3)
+    pool.died(1)
+    pool.wait("a")
+    pool.decided()
+    pool.died(2)
+    pool.decided()
+    pool.checked(3, true)
+    assert.deepStrictEqual(pool.decided(), ["Check 3"])
+  })
+
+  it("raises no doubt a second time for one death", () => {
+    const pool = EngineDriver.withIdle(2, { maxConnections: 2 })
+    const [first, second] = [pool.borrow(), pool.borrow()]
+    pool.died(first.connection.id)
+    const { doubt } = pool.engine
+    pool.release(first, "broken")
+    pool.release(second)
+    assert.strictEqual(pool.engine.doubt, doubt)
   })
 })
 

@@ -235,3 +235,15 @@ describe("a pool that has drained", () => {
     assert.deepStrictEqual([pool.engine.state, pool.engine.outage], ["closed", undefined])
   })
 })
+
+describe("a connection that was to be closed anyway", () => {
+  it("is closed for the reason it had", () => {
+    const pool = EngineDriver.withIdle(1)
+    const loan = pool.borrow()
+    pool.discard(loan)
+    pool.drain()
+    pool.decided()
+    pool.release(loan)
+    assert.deepStrictEqual(pool.decided(), ["Close 1: discarded"])
+  })
+})

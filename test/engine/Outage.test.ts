@@ -411,3 +411,47 @@ describe("connections that are open during an outage", () => {
     assert.deepStrictEqual(pool.decided(), [])
   })
 })
+
+describe("an outage that nobody needs to end", () => {
+  it("keeps no connection from retiring", () => {
+    const pool = EngineDriver.withIdle(2, { idleTimeout: 60_000, minConnections: 1 })
+    const loans = [pool.borrow(), pool.borrow()]
+    const waiter = pool.wait("a")
+    pool.decided()
+    pool.openFailed(3)
+    pool.carryOut()
+    pool.cancel(waiter)
+    for (const loan of loans) pool.release(loan)
+    pool.backoffEnded()
+    pool.decided()
+    pool.advance(3_600_000)
+    assert.deepStrictEqual(pool.decided(), ["Close 2: idleTimeout"])
+  })
+
+  it("goes on when its probe is given up before it is open", () => {
+    const pool = EngineDriver.withIdle(0, { acquireTimeout: Infinity })
+    pool.wait("a")
+    pool.decided()
+    pool.openFailed(1)
+    pool.carryOut()
+    pool.backoffEnded()
+    pool.decided()
+    pool.invalidate(2)
+    pool.openFailed(2)
+    assert.include(pool.decided(), "Backoff transient")
+  })
+})
+
+describe("while connects fail and more are needed", () => {
+  it("an old connection is better than none", () => {
+    const pool = EngineDriver.withIdle(1, { maxUses: 1, maxConnections: 2 })
+    const loan = pool.borrow()
+    pool.wait("a")
+    pool.decided()
+    pool.openFailed(2)
+    pool.carryOut()
+    pool.decided()
+    pool.release(loan)
+    assert.deepStrictEqual(pool.decided(), ["Serve a"])
+  })
+})

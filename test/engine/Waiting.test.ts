@@ -282,3 +282,27 @@ describe("a waiter that takes what it was served", () => {
     assert.isUndefined(pool.take(waiter))
   })
 })
+
+describe("a line that may not grow", () => {
+  it("still takes those for whom a connection only has to be checked", () => {
+    const pool = EngineDriver.withIdle(1, { maxConnections: 1, maxWaiting: 0, checkAfterIdle: 500 })
+    pool.pass(500)
+    pool.wait("a")
+    assert.deepStrictEqual(pool.decided(), ["Check 1"])
+  })
+
+  it("still takes those for whom a connection can be opened", () => {
+    const pool = EngineDriver.withIdle(0, { maxConnections: 1, maxWaiting: 0 })
+    pool.wait("a")
+    assert.deepStrictEqual(pool.decided(), ["Open 1"])
+    assert.strictEqual(pool.wait("b").refusal, "overloaded")
+  })
+
+  it("is not held full by those whose time is over", () => {
+    const pool = EngineDriver.withIdle(1, { maxConnections: 1, maxWaiting: 1, acquireTimeout: 1000 })
+    pool.borrow()
+    pool.wait("a")
+    pool.pass(1000)
+    assert.strictEqual(pool.wait("b").state, "waiting")
+  })
+})

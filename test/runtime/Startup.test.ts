@@ -24,6 +24,7 @@ describe("startup: await", () => {
       const server = new FakeServer()
       yield* server.goDown()
       const making = yield* Effect.forkScoped(ConnectionPool.make(server.bare, { minConnections: 1, retry: noJitter }))
+      yield* turns()
       yield* TestClock.adjust("5 minutes")
       assert.isUndefined(making.pollUnsafe())
       const seconds = server.attempts.map((at) => at / 1000)
