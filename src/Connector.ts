@@ -45,8 +45,11 @@ export declare namespace Connector {
     readonly check?: ((connection: A) => Effect.Effect<unknown, unknown, R>) | undefined
     /** Makes a connection as new before its next borrower. Runs after the borrower has gone on. */
     readonly reset?: ((connection: A) => Effect.Effect<unknown, unknown, R>) | undefined
-    /** Whether a lease may have left something behind for `reset`. Default: always. */
-    readonly dirty?: ((connection: A) => boolean) | undefined
+    /**
+     * What a lease left behind, as far as can be told without a round trip: nothing (`"clean"`), something for `reset`
+     * (`"dirty"`), or a connection that is dead already (`"broken"`). Default: `"dirty"` if there is a `reset`.
+     */
+    readonly inspect?: ((connection: A) => "clean" | "dirty" | "broken") | undefined
     /** Completes, or fails, when the connection dies by itself. */
     readonly closed?: ((connection: A) => Effect.Effect<unknown, unknown, R>) | undefined
     /** What kind of failure an error of `connect` is. Default: `"transient"`. */

@@ -108,7 +108,12 @@ export const connector = (options: Options = {}): Connector.Connector<PgConnecti
     connect: connect(options, target),
     check: (connection) => sessionOf(connection).base.query("select 1"),
     reset: resetMode === "never" ? undefined : reset,
-    dirty: resetMode === "always" ? undefined : (connection) => sessionOf(connection).isDirty,
+    inspect: (connection) => {
+      const { isDirty, socket } = sessionOf(connection)
+      // The driver has given up on it; the event that says so comes in a later turn.
+      if (socket.destroyed) return "broken"
+      return isDirty || resetMode === "always" ? "dirty" : "clean"
+    },
     closed: (connection) => socketClosed(sessionOf(connection).socket),
     classify,
     fatal: isFatal,

@@ -152,6 +152,11 @@ export class Engine<A> implements PlannerView {
 
   // Lending.
 
+  /** Whether `lease` has something to consider: a connection, and nobody in line for it. */
+  get hasSpare(): boolean {
+    return this.idle.length > 0 && this.waiters.length === 0
+  }
+
   /** Lends the warmest idle connection, if nobody is in line and it needs no check. This is the whole fast path. */
   lease(now: number): Connection<A> | undefined {
     const connection = this.idle.warmest

@@ -1,21 +1,43 @@
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type { Connection } from "../engine/Connection.ts"
 import { Waiter } from "../engine/Waiters.ts"
+import { PoolClosed } from "../PoolError.ts"
+import type { PoolRuntime } from "./PoolRuntime.ts"
 import type { Resource } from "./Resource.ts"
 
-/** What a fiber parked in `Effect.callback` goes on with. Its types are the lender's to know. */
-export type Continuation = Effect.Effect<unknown, unknown, unknown>
+/** Runs a fiber parked in `Effect.callback`, here and now, up to where it suspends next. */
+type Resume<B, E, R> = (continuation: Effect.Effect<B, E, R>) => void
+
+/** What a borrower does with the connection it has taken, in the same step. */
+export type Hold<A, B, E, R> = (
+  connection: Connection<Resource<A>>,
+  fiber: Fiber.Fiber<unknown, unknown>
+) => Effect.Effect<B, E, R>
 
 /** A waiter whose fiber is parked in `Effect.callback`. */
-export class Borrower<A> extends Waiter<Resource<A>> {
-  /** Runs the fiber, here and now, up to where it suspends next. */
-  readonly resume: (continuation: Continuation) => void
-  readonly onServed: Continuation
+export class Borrower<A, B = unknown, E = unknown, R = unknown> extends Waiter<Resource<A>> {
+  readonly runtime: PoolRuntime<A>
+  readonly hold: Hold<A, B, E, R>
+  readonly resume: Resume<B, E | PoolClosed, R>
   /** Its fiber has been suspended. Served before that, an interrupt would find nothing to cancel and leak the lease. */
   isParked = false
 
-  constructor(resume: (continuation: Continuation) => void, onServed: (self: Borrower<A>) => Continuation) {
+  constructor(runtime: PoolRuntime<A>, hold: Hold<A, B, E, R>, resume: Resume<B, E | PoolClosed, R>) {
     super()
+    this.runtime = runtime
+    this.hold = hold
     this.resume = resume
-    this.onServed = onServed(this)
+  }
+
+  /** Served: the fiber goes on by taking its connection. */
+  goOn(): void {
+    const { hold, runtime } = this
+    this.resume(
+      Effect.withFiber<B, E | PoolClosed, R>((fiber) => {
+        const connection = runtime.engine.take(this)
+        return connection === undefined ? Effect.fail(new PoolClosed({ pool: runtime.name })) : hold(connection, fiber)
+      })
+    )
   }
 }

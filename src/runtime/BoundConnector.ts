@@ -14,9 +14,30 @@ export interface BoundConnector<A> {
   readonly check: ((connection: A) => Effect.Effect<unknown, unknown>) | undefined
   readonly reset: ((connection: A) => Effect.Effect<unknown, unknown>) | undefined
   readonly closed: ((connection: A) => Effect.Effect<unknown, unknown>) | undefined
-  readonly dirty: ((connection: A) => boolean) | undefined
+  readonly inspect: (connection: A) => "clean" | "dirty" | "broken"
   readonly classify: ((error: unknown) => FailureKind) | undefined
   readonly fatal: ((error: unknown) => boolean) | undefined
+}
+
+/** A stranger's question to a connection or an error. One that throws has no answer; `otherwise` is the careful one. */
+const guarded = <X, B>(question: ((subject: X) => B) | undefined, otherwise: B): ((subject: X) => B) | undefined =>
+  question &&
+  ((subject) => {
+    // Not an Effect nor a `Result`: this is asked at the end of every lease.
+    try {
+      return question(subject)
+    } catch {
+      return otherwise
+    }
+  })
+
+const inspector = <A, E, R>({ inspect, reset }: Connector<A, E, R>): BoundConnector<A>["inspect"] => {
+  const asked = guarded(inspect, "dirty")
+  if (asked === undefined) return reset === undefined ? () => "clean" : () => "dirty"
+  return (connection) => {
+    const answer = asked(connection)
+    return answer === "clean" || answer === "broken" ? answer : "dirty"
+  }
 }
 
 export const bind = <A, E, R>(connector: Connector<A, E, R>, context: Context.Context<R>): BoundConnector<A> => {
@@ -35,8 +56,8 @@ export const bind = <A, E, R>(connector: Connector<A, E, R>, context: Context.Co
     check: bound(connector.check),
     reset: bound(connector.reset),
     closed: bound(connector.closed),
-    dirty: connector.dirty,
+    inspect: inspector(connector),
     classify: connector.classify as ((error: unknown) => FailureKind) | undefined,
-    fatal: connector.fatal
+    fatal: guarded(connector.fatal, true)
   }
 }

@@ -8,11 +8,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import type { Connection } from "../engine/Connection.ts"
 import type { LeaseOutcome } from "../engine/Engine.ts"
-import { type AcquireError, PoolClosed } from "../PoolError.ts"
+import type { AcquireError } from "../PoolError.ts"
 import type { BoundConnector } from "./BoundConnector.ts"
 import { Borrower } from "./Borrower.ts"
 import type { PoolRuntime } from "./PoolRuntime.ts"
@@ -33,7 +32,7 @@ export const borrowInScope = <A, B>(
   }
   const { engine } = runtime
   return Effect.withFiber((fiber) => {
-    const connection = engine.lease(runtime.now())
+    const connection = engine.hasSpare ? engine.lease(runtime.time.inTurn()) : undefined
     return connection === undefined ? wait(runtime, hold) : hold(connection, fiber)
   })
 }
@@ -53,8 +52,9 @@ export const borrowWhile = <A, B, E, R>(
       return body(connection.resource.exit.value)
     }
     return Effect.onExitPrimitive(
-      Effect.withFiber<B, E | AcquireError, R>(() => {
-        const connection = runtime.engine.lease(runtime.now())
+      Effect.suspend<B, E | AcquireError, R>(() => {
+        const { engine } = runtime
+        const connection = engine.hasSpare ? engine.lease(runtime.time.inTurn()) : undefined
         return connection === undefined ? wait(runtime, hold) : hold(connection)
       }),
       (exit) => {
@@ -72,16 +72,7 @@ const wait = <A, B, E, R>(
 ): Effect.Effect<B, E | AcquireError, R> =>
   Effect.callback<B, E | AcquireError, R>((resume) => {
     const { engine } = runtime
-    const borrower = new Borrower<A>(
-      (continuation) => resume(continuation as Effect.Effect<B, E | AcquireError, R>),
-      (self) =>
-        Effect.withFiber<B, E | AcquireError, R>((fiber) => {
-          const connection = engine.take(self) as Pooled<A> | undefined
-          return connection === undefined
-            ? Effect.fail(new PoolClosed({ pool: runtime.name }))
-            : hold(connection, fiber)
-        })
-    )
+    const borrower = new Borrower(runtime, hold, resume)
     const refusal = engine.enqueue(borrower, runtime.now())
     if (refusal !== undefined) return resume(Effect.fail(refusalError(runtime, refusal)))
     runtime.perform()
@@ -114,14 +105,14 @@ const addFinalizer = (
 ): void => {
   const { state } = scope
   if (state._tag === "Empty") {
-    scope.state = { _tag: "Open", finalizerKey: {}, finalizer, finalizers: undefined }
+    scope.state = { _tag: "Open", finalizerKey: finalizer, finalizer, finalizers: undefined }
   } else if (state._tag === "Open") {
     if (state.finalizer !== undefined) {
       state.finalizers = new Map([[state.finalizerKey!, state.finalizer]])
       state.finalizerKey = undefined
       state.finalizer = undefined
     }
-    state.finalizers!.set({}, finalizer)
+    state.finalizers!.set(finalizer, finalizer)
   }
 }
 
@@ -133,7 +124,8 @@ const giveBack = <A>(
   exit: Exit.Exit<unknown, unknown>
 ): void => {
   const { connector, engine } = runtime
-  engine.release(connection, lease, outcomeOf(connector, connection.resource.exit.value, exit), runtime.now())
+  const outcome = outcomeOf(connector, connection.resource.exit.value, exit)
+  engine.release(connection, lease, outcome, runtime.time.inTurn())
   if (engine.hasDecisions) runtime.perform()
 }
 
@@ -142,13 +134,8 @@ const outcomeOf = <A>(connector: BoundConnector<A>, connection: A, exit: Exit.Ex
     const { fatal } = connector
     for (const reason of exit.cause.reasons) {
       if (reason._tag !== "Fail") return "suspect"
-      if (fatal !== undefined && ask(() => fatal(reason.error))) return "broken"
+      if (fatal?.(reason.error) === true) return "broken"
     }
   }
-  const { dirty, reset } = connector
-  if (reset === undefined) return "clean"
-  return dirty === undefined || ask(() => dirty(connection)) ? "dirty" : "clean"
+  return connector.inspect(connection)
 }
-
-/** Asks a stranger's predicate. One that throws has no answer, and the careful one is yes. */
-const ask = (question: () => boolean): boolean => Result.getOrElse(Result.try(question), () => true)

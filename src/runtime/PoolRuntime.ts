@@ -22,6 +22,7 @@ import { Backoff } from "./Backoff.ts"
 import type { BoundConnector } from "./BoundConnector.ts"
 import type { Borrower } from "./Borrower.ts"
 import type { Failure } from "./Failures.ts"
+import { PoolTime } from "./PoolTime.ts"
 import { refusalError } from "./Refusals.ts"
 import { Resource } from "./Resource.ts"
 import { check, closeConnection, connect, reset } from "./Upkeep.ts"
@@ -35,6 +36,7 @@ export class PoolRuntime<A> {
   readonly connector: BoundConnector<A>
   readonly engine: Engine<Resource<A>>
   readonly clock: Clock.Clock
+  readonly time: PoolTime
   /** Open while the pool is ready, and for good once it is closing: whoever waits must look at the state. */
   readonly ready = Latch.makeUnsafe(false)
   readonly closed = Latch.makeUnsafe(false)
@@ -66,6 +68,7 @@ export class PoolRuntime<A> {
     this.context = Context.add(context, References.CurrentLogAnnotations, { ...annotations, pool: this.name })
     this.clock = clock
     this.dispatcher = Context.get(context, Scheduler.Scheduler).makeDispatcher()
+    this.time = new PoolTime(clock, this.dispatcher)
     this.backoff = new Backoff(this)
     this.engine = new Engine<Resource<A>>(
       {
@@ -90,9 +93,8 @@ export class PoolRuntime<A> {
     )
   }
 
-  /** Milliseconds of the monotonic clock. On the wall clock, setting it back would keep every waiter waiting. */
   now(): number {
-    return Number(this.clock.monotonicTimeNanosUnsafe()) / 1_000_000
+    return this.time.now()
   }
 
   /** Starts the pool, once its end is registered in the scope. */
@@ -208,7 +210,7 @@ export class PoolRuntime<A> {
   private serve(borrower: Borrower<A>): void {
     // Interrupted between being served and being woken: its connection has gone on already.
     if (borrower.state !== "served") return
-    if (borrower.isParked) borrower.resume(borrower.onServed)
+    if (borrower.isParked) borrower.goOn()
     else this.dispatcher.scheduleTask(() => this.serve(borrower), 0)
   }
 

@@ -21,7 +21,7 @@ export const attended = Connector.make({
   connect,
   check: () => Effect.void,
   reset: () => Effect.void,
-  dirty: (session) => session.queries > 0,
+  inspect: (session) => (session.queries > 0 ? "dirty" : "clean"),
   closed: () => Effect.never,
   fatal: () => false
 })

@@ -61,7 +61,7 @@ const contendedUse = Effect.fnUntraced(function* (name: string, fibers: number, 
 /** Opens the pools of every workload. */
 export const makeWorkloads = Effect.all([
   uncontendedUse("use", plain, 20_000),
-  uncontendedUse("use, with check, reset and dirty", attended, 20_000),
+  uncontendedUse("use, with check, reset and inspect", attended, 20_000),
   uncontendedAcquire("scoped acquire", 20_000),
   contendedUse("use, 100 fibers on 10", 100, 10, 50),
   contendedUse("use, 1000 fibers on 1", 1000, 1, 4),

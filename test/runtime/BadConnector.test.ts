@@ -234,21 +234,29 @@ describe("a finalizer that", () => {
   )
 })
 
-describe("a predicate that throws", () => {
-  it.effect("is taken as the careful answer: dirty, fatal", () =>
+describe("a question that throws", () => {
+  const raise = (): never => {
+    throw new Error("no answer")
+  }
+
+  it.effect("is taken as the careful answer: what a lease left is reset", () =>
     Effect.gen(function* () {
       const server = new FakeServer()
       let resets = 0
-      const raise = (): never => {
-        throw new Error("predicate")
+      const reset = () => Effect.sync(() => resets++)
+      for (const inspect of [raise, () => "fishy" as never]) {
+        const pool = yield* ConnectionPool.make(withParts(server, { inspect, reset }), one)
+        yield* ConnectionPool.use(pool, () => Effect.void)
+        yield* turns()
       }
-      const pool = yield* ConnectionPool.make(
-        withParts(server, { dirty: raise, fatal: raise, reset: () => Effect.sync(() => resets++) }),
-        one
-      )
-      yield* ConnectionPool.use(pool, () => Effect.void)
-      yield* turns()
-      assert.strictEqual(resets, 1)
+      assert.deepStrictEqual([resets, server.closed], [2, []])
+    })
+  )
+
+  it.effect("is taken as the careful answer: an error is fatal", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      const pool = yield* ConnectionPool.make(withParts(server, { fatal: raise }), one)
       yield* Effect.exit(ConnectionPool.use(pool, () => Effect.fail("any")))
       yield* turns()
       assert.deepStrictEqual(server.closed, [1])

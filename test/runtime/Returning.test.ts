@@ -21,6 +21,16 @@ describe("a returned connection", () => {
     })
   )
 
+  it.effect("that is dead already is closed, though its borrower succeeded and nobody has said so yet", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      const connector = { ...server.complete, inspect: () => "broken" as const }
+      const pool = yield* ConnectionPool.make(connector, one)
+      yield* ConnectionPool.use(pool, () => Effect.void)
+      assert.strictEqual(yield* ConnectionPool.use(pool, ({ id }) => Effect.succeed(id)), 2)
+    })
+  )
+
   it.effect("that was left clean is not reset", () =>
     Effect.gen(function* () {
       const server = new FakeServer()

@@ -101,7 +101,7 @@ export class FakeServer {
           connection.isDirty = false
           return this.onReset
         }),
-      dirty: ({ isDirty }) => isDirty,
+      inspect: ({ isDirty }) => (isDirty ? "dirty" : "clean"),
       closed: ({ dead }) => Deferred.await(dead),
       fatal: (error) => error === "fatal"
     })
