@@ -10,8 +10,9 @@ const countingTime = Effect.gen(function* () {
   const clock = yield* Clock
   const reads = { count: 0 }
   const monotonicTimeNanosUnsafe = (): bigint => BigInt(++reads.count) * 1_000_000n
+  const counting: Clock = Object.assign(Object.create(clock) as Clock, { monotonicTimeNanosUnsafe })
   const scheduler = yield* Scheduler
-  return { reads, time: new PoolTime({ ...clock, monotonicTimeNanosUnsafe }, scheduler.makeDispatcher()) }
+  return { reads, time: new PoolTime(counting, scheduler.makeDispatcher()) }
 })
 
 const times = (n: number, read: () => number): ReadonlyArray<number> => Array.from({ length: n }, read)
