@@ -7,11 +7,13 @@ import { Clock } from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import { hasProperty } from "effect/Predicate"
 import { Random } from "effect/Random"
-import type * as Scope from "effect/Scope"
+import * as References from "effect/References"
+import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type { Connector } from "./Connector.ts"
 import * as PoolConfig from "./PoolConfig.ts"
@@ -108,23 +110,40 @@ export const make = Effect.fn("ConnectionPool.make")(function* <A, E, R>(
   config: PoolConfig.Input | PoolConfig.PoolConfig = {}
 ): Effect.fn.Return<ConnectionPool<A>, PoolConfigError | ConnectError, R | Scope.Scope> {
   const checked = yield* PoolConfig.make(config, connector.problems)
-  const context = yield* Effect.context<R | Scope.Scope>()
+  // A scope of its own, which ends at once if the pool does not come to be: a pool that nobody holds must not go on.
+  const scope = yield* Effect.flatMap(Effect.scope, Scope.fork)
+  return yield* build(connector, checked).pipe(
+    Scope.provide(scope),
+    Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void))
+  )
+})
+
+const build = Effect.fnUntraced(function* <A, E, R>(connector: Connector<A, E, R>, config: PoolConfig.PoolConfig) {
+  const name = config.name ?? connector.name
+  const surroundings = yield* Effect.context<R | Scope.Scope>()
+  // What runs later, connector and pool alike, says which pool it is, and is no part of a span that will have ended.
+  const context = Context.omit(Tracer.ParentSpan)(surroundings).pipe(
+    Context.add(References.CurrentLogAnnotations, {
+      ...Context.get(surroundings, References.CurrentLogAnnotations),
+      pool: name
+    })
+  ) as Context.Context<R | Scope.Scope>
   const random = yield* Random
   const runtime = new PoolRuntime<A>({
+    name,
     connector: bind(connector, context),
-    config: checked,
-    // The span that is open now will have ended when a connection is opened later.
-    context: Context.omit(Tracer.ParentSpan)(context) as Context.Context<never>,
+    config,
+    context: context as Context.Context<never>,
     clock: yield* Clock,
     random: () => random.nextDoubleUnsafe()
   })
   yield* runtime.start
-  if (checked.startup === "failFast" && checked.minConnections > 0) yield* Deferred.await(runtime.firstConnect)
-  else if (checked.startup === "await") yield* runtime.ready.await
+  if (config.startup === "failFast" && config.minConnections > 0) yield* Deferred.await(runtime.firstConnect)
+  else if (config.startup === "await") yield* runtime.ready.await
   const pool: PoolImpl<A> = {
     [TypeId]: { _A: (_) => _ },
-    name: runtime.name,
-    config: checked,
+    name,
+    config,
     runtime,
     acquire: borrowInScope(runtime, (connection) => connection.resource.exit),
     pipe() {

@@ -11,6 +11,12 @@ import type { ConfigProblem, FailureKind } from "./PoolError.ts"
 const TypeId = "~effect-pool/Connector"
 
 /**
+ * A function that a pool calls only with what came from the same connector. That makes a connector of a subtype a
+ * connector of its supertype, which only a method's parameters may express.
+ */
+type Asks<in out X, out B> = { ask(subject: X): B }["ask"]
+
+/**
  * How a pool opens, checks and resets connections of type `A`.
  *
  * @category models
@@ -42,18 +48,18 @@ export declare namespace Connector {
      * A cheap round trip that succeeds while the connection is alive. Without it the pool relies on `closed`, and
      * discards a connection whose lease was interrupted (unless it can `reset` it).
      */
-    readonly check?: ((connection: A) => Effect.Effect<unknown, unknown, R>) | undefined
+    readonly check?: Asks<A, Effect.Effect<unknown, unknown, R>> | undefined
     /** Makes a connection as new before its next borrower. Runs after the borrower has gone on. */
-    readonly reset?: ((connection: A) => Effect.Effect<unknown, unknown, R>) | undefined
+    readonly reset?: Asks<A, Effect.Effect<unknown, unknown, R>> | undefined
     /**
      * What a lease left behind, as far as can be told without a round trip: nothing (`"clean"`), something for `reset`
      * (`"dirty"`), or a connection that is dead already (`"broken"`). Default: `"dirty"` if there is a `reset`.
      */
-    readonly inspect?: ((connection: A) => "clean" | "dirty" | "broken") | undefined
+    readonly inspect?: Asks<A, "clean" | "dirty" | "broken"> | undefined
     /** Completes, or fails, when the connection dies by itself. */
-    readonly closed?: ((connection: A) => Effect.Effect<unknown, unknown, R>) | undefined
+    readonly closed?: Asks<A, Effect.Effect<unknown, unknown, R>> | undefined
     /** What kind of failure an error of `connect` is. Default: `"transient"`. */
-    readonly classify?: ((error: E) => FailureKind) | undefined
+    readonly classify?: Asks<E, FailureKind> | undefined
     /** Whether a connection is of no use after its borrower met this error. Default: never. */
     readonly fatal?: ((error: unknown) => boolean) | undefined
     /** What is wrong with the connector's own configuration; the pool refuses to start and names it all at once. */
@@ -92,7 +98,20 @@ export const isConnector = (u: unknown): u is Connector<unknown, unknown, unknow
  */
 export const make = <A, E = never, R = never>(
   options: Connector.Options<A, E, R>
-): Connector<A, E, Exclude<R, Scope.Scope>> => ({
-  ...(options as Connector.Options<A, E, Exclude<R, Scope.Scope>>),
-  [TypeId]: TypeId
-})
+): Connector<A, E, Exclude<R, Scope.Scope>> => {
+  type Made = Connector.Options<A, E, Exclude<R, Scope.Scope>>
+  // Called on the options and not copied out of them: they may be an instance with methods.
+  const { check, classify, closed, connect, fatal, inspect, name, problems, reset } = options as Made
+  return {
+    [TypeId]: TypeId,
+    name,
+    connect,
+    check: check && ((connection) => check.call(options, connection)),
+    reset: reset && ((connection) => reset.call(options, connection)),
+    inspect: inspect && ((connection) => inspect.call(options, connection)),
+    closed: closed && ((connection) => closed.call(options, connection)),
+    classify: classify && ((error) => classify.call(options, error)),
+    fatal: fatal && ((error) => fatal.call(options, error)),
+    problems
+  }
+}

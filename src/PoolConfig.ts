@@ -55,7 +55,7 @@ const limit = duration(Duration.millis(1), Duration.infinity)
  * | `idleTimeout` | 300 s | how long a connection above the minimum may rest |
  * | `maxLifetime` | 30 min | the age of a connection, shortened by a random part of up to 25 % |
  * | `maxUses` | 1000 | the leases of one connection |
- * | `healthCheckInterval` | 30 s | how long an idle connection goes unchecked |
+ * | `healthCheckInterval` | 30 s | how long an idle connection goes unchecked; the last idle one is left to callers |
  * | `checkAfterIdle` | 500 ms | how long it may rest and still be lent without a check |
  * | `maxConnecting` | 5 | connections being opened at the same time |
  * | `warmup` | `{ batchSize: 5, delay: 100 ms }` | how the minimum is opened |
@@ -353,16 +353,21 @@ const environmentFields: ReadonlyArray<string> = [
 ]
 
 /** A variable's text as the value its writer meant: numbers are numbers, everything else is left for the check. */
-const readVariable = (text: string): unknown =>
-  text.trim() !== "" && !Number.isNaN(Number(text)) ? Number(text) : text === "Infinity" ? Infinity : text
+const readVariable = (field: string, text: string): unknown =>
+  field !== "name" && text.trim() !== "" && !Number.isNaN(Number(text))
+    ? Number(text)
+    : text === "Infinity"
+      ? Infinity
+      : text
 
 const fromVariables = (values: Readonly<Record<string, Option.Option<string>>>): Record<string, unknown> => {
   const input: Record<string, unknown> = {}
   for (const [field, value] of Object.entries(values)) {
     if (Option.isNone(value)) continue
     const [outer = field, inner] = field.split(".")
-    if (inner === undefined) input[outer] = readVariable(value.value)
-    else input[outer] = { ...(input[outer] as object | undefined), [inner]: readVariable(value.value) }
+    const read = readVariable(field, value.value)
+    if (inner === undefined) input[outer] = read
+    else input[outer] = { ...(input[outer] as object | undefined), [inner]: read }
   }
   return input
 }

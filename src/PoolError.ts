@@ -75,9 +75,9 @@ export type ConnectFailure = typeof ConnectFailure.Type
 /**
  * Why an acquire ran out of time.
  *
- * - `cannotConnect`: no connection could be opened.
+ * - `cannotConnect`: the attempts to open a connection failed.
  * - `connectingSlowly`: connections were still being opened or checked.
- * - `allInUse`: every connection the limit allows was lent, for the whole wait.
+ * - `allInUse`: every connection the limit allows was lent when the wait ended.
  *
  * @category models
  * @since 0.1.0
@@ -100,13 +100,16 @@ const numbers = (snapshot: Snapshot): string =>
 const attempts = (failure: ConnectFailure): string =>
   `the last of ${failure.attempts} attempt${failure.attempts === 1 ? "" : "s"} failed with: ${failure.message}`
 
-/** The answer of an HTTP handler that lets an acquire error escape. It names no host and no cause: clients read it. */
+/**
+ * The answer of an HTTP handler that lets an acquire error escape. Clients read it: no cause, and no name of the pool,
+ * which may be a host's.
+ */
 const problem = (
-  error: { readonly code: string; readonly pool: string; readonly retryAfterSeconds?: number },
+  error: { readonly code: string; readonly retryAfterSeconds?: number },
   title: string
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  const { code, pool, retryAfterSeconds = 1 } = error
-  const body = { type: "about:blank", status: 503, title, code, pool, retryAfter: retryAfterSeconds }
+  const { code, retryAfterSeconds = 1 } = error
+  const body = { type: "about:blank", status: 503, title, code, retryAfter: retryAfterSeconds }
   return Effect.succeed(
     HttpServerResponse.setHeader(ProblemDetails.toResponse(body), "retry-after", String(retryAfterSeconds))
   )
@@ -142,7 +145,7 @@ export class AcquireTimeout extends Schema.TaggedError<AcquireTimeout>("effect-p
     switch (this.diagnosis) {
       case "cannotConnect":
         return (
-          `no connection could be opened${this.lastFailure === undefined ? "" : `; ${attempts(this.lastFailure)}`}. ` +
+          `no further connection could be opened${this.lastFailure === undefined ? "" : `; ${attempts(this.lastFailure)}`}. ` +
           `Check that the server is up and reachable from here; more connections would not help.`
         )
       case "connectingSlowly":

@@ -54,7 +54,7 @@ export const defaults = { initial: Duration.seconds(1), max: Duration.seconds(60
  * @since 0.1.0
  */
 export const exponential = (options: Partial<Exponential> = {}): Schedule.Schedule<Duration.Duration> => {
-  const { factor, initial, jitter, max } = { ...defaults, ...options }
+  const { factor = defaults.factor, initial = defaults.initial, jitter = defaults.jitter, max = defaults.max } = options
   return Schedule.min([Schedule.exponential(initial, factor), Schedule.spaced(max)]).pipe(
     Schedule.modifyDelay(({ duration }) =>
       Effect.map(Random.next, (random) => Duration.times(duration, 1 - jitter * random))
@@ -70,7 +70,7 @@ export const exponential = (options: Partial<Exponential> = {}): Schedule.Schedu
  * @since 0.1.0
  */
 export const forConnects = (options: Partial<Exponential> = {}): Schedule.Schedule<Duration.Duration, FailureKind> => {
-  const { max } = { ...defaults, ...options }
+  const { max = defaults.max } = options
   return exponential(options).pipe(
     Schedule.setInputType<FailureKind>(),
     Schedule.modifyDelay(({ duration, input }) => Effect.succeed(input === "permanent" ? max : duration))

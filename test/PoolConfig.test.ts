@@ -188,6 +188,12 @@ describe("PoolConfig.config", () => {
     })
   )
 
+  it.effect("takes a name that looks like a number for a name", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* read({ DB_NAME: "2024" })).name, "2024")
+    })
+  )
+
   it.effect("is the defaults where nothing is set", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* read({}), PoolConfig.defaults)

@@ -59,9 +59,9 @@ describe("an acquire error", () => {
         assert.strictEqual(response.status, 503)
         assert.strictEqual(response.headers["retry-after"], String(wanted))
         assert.strictEqual(response.headers["content-type"], "application/problem+json")
-        const { code, pool, retryAfter, status } = JSON.parse(body) as Record<string, unknown>
-        assert.deepStrictEqual([code, pool, retryAfter, status], [error.code, "orders", wanted, 503])
-        assert.notInclude(body, "10.1.2.3")
+        const { code, retryAfter, status } = JSON.parse(body) as Record<string, unknown>
+        assert.deepStrictEqual([code, retryAfter, status], [error.code, wanted, 503])
+        assert.notMatch(body, /10\.1\.2\.3|orders/)
       }).pipe(
         Effect.provide(
           HttpRouter.serve(

@@ -12,6 +12,9 @@ const lasting = /\bset_config\b|\bpg_(?:try_)?advisory_|\bpg_temp|\btemp(?:orary
 /** How many statements are remembered. Programs have few; one that makes up its SQL must not grow this for ever. */
 const maxRemembered = 1000
 
+/** A longer statement is most likely made for the occasion, and expensive to keep. */
+const maxRememberedLength = 2000
+
 const remembered = new Map<string, boolean>()
 
 /**
@@ -22,7 +25,9 @@ export const leavesSessionState = (sql: string): boolean => {
   const known = remembered.get(sql)
   if (known !== undefined) return known
   const leaves = !plain.test(sql) || lasting.test(sql)
-  if (remembered.size >= maxRemembered) remembered.clear()
-  remembered.set(sql, leaves)
+  if (sql.length <= maxRememberedLength) {
+    if (remembered.size >= maxRemembered) remembered.clear()
+    remembered.set(sql, leaves)
+  }
   return leaves
 }

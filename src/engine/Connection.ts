@@ -75,6 +75,8 @@ export class Connection<A> {
   probeOf: Outage | undefined = undefined
   /** The reset that is running is to be followed by a check. */
   checkAfterReset = false
+  /** It is being checked for a waiter, and the check is not overdue. */
+  isPromptCheck = false
   /** It is being checked in the background and returns to the cold end. */
   isBackgroundCheck = false
   warmer: Connection<A> | undefined = undefined

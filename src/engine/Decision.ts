@@ -10,8 +10,8 @@ import type { Waiter } from "./Waiters.ts"
  * - `Refuse`: wake the waiter with the refusal.
  * - `Open`, `Check`, `Reset`: start it, and report `opened`/`openFailed`, `checked`, `resetDone`.
  * - `Close`: stop whatever runs on the connection, run its finalizer, and report `closed`.
- * - `Backoff`: a connect failed; ask the retry schedule, and report `backoffEnded` when its delay has passed.
- * - `Recovered`: the outage is over; the next one starts the retry schedule afresh.
+ * - `Backoff`: a connect failed; ask the retry schedule, and report `backoffEnded` when its delay has passed. A wait for
+ *   an earlier outage ends with it. The schedule starts over if the outage before was over for good.
  * - `Changed`: the pool entered a new state.
  */
 export type Decision<A> =
@@ -21,8 +21,7 @@ export type Decision<A> =
   | { readonly _tag: "Check"; readonly connection: Connection<A> }
   | { readonly _tag: "Reset"; readonly connection: Connection<A> }
   | { readonly _tag: "Close"; readonly connection: Connection<A>; readonly reason: CloseReason }
-  | { readonly _tag: "Backoff"; readonly kind: FailureKind }
-  | { readonly _tag: "Recovered" }
+  | { readonly _tag: "Backoff"; readonly kind: FailureKind; readonly startsOver: boolean }
   | { readonly _tag: "Changed"; readonly state: PoolState }
 
 /** The decisions not yet carried out, in order. Taking one is O(1) and leaves nothing behind. */

@@ -11,6 +11,7 @@ import { type CloseReason, Connection } from "./Connection.ts"
 import { type Decision, Decisions } from "./Decision.ts"
 import { IdleConnections } from "./IdleConnections.ts"
 import { Outage } from "./Outage.ts"
+import { OverdueChecks } from "./OverdueChecks.ts"
 import { connectionsWanted, nextBatchDue, type PlannerView } from "./Planner.ts"
 import type { FailureKind, PoolState, Refusal } from "./PoolState.ts"
 import { isIdleTooLong, retirementReason } from "./Retirement.ts"
@@ -64,6 +65,13 @@ export interface Counters {
 /** How often the old end is looked at, in milliseconds. */
 const housekeepingInterval = 1000
 
+/** What has gone well for this long is no accident, in milliseconds: a connection's life, the end of an outage. */
+const steadyAfter = 1000
+
+/** So many connections may die young within this interval, in milliseconds, and it is still chance. */
+const deathsByChance = 2
+const chanceInterval = 10_000
+
 /** Of the lifetime, the largest part that jitter takes away: connections opened together must not end together. */
 const lifetimeJitter = 0.25
 
@@ -96,6 +104,16 @@ export class Engine<A> implements PlannerView {
   doubt = 0
   outage: Outage | undefined = undefined
   nextBatchAt = 0
+  /** Checks that a waiter may count on: begun for one, and not overdue. */
+  promptChecks = 0
+  /** Connections in use that will be closed when they return. */
+  private doomed = 0
+  /** When the last outage ended. */
+  private reopenedAt = -Infinity
+  /** Connections that died young, one soon after the other; and when the last one did. */
+  private earlyDeaths = 0
+  private earlyDeathAt = -Infinity
+  private readonly overdueChecks = new OverdueChecks<A>()
   /** Since when no connection has been usable; `undefined` while one is. */
   private unusableSince: number | undefined = undefined
   private housekeepingAt: number
@@ -129,7 +147,7 @@ export class Engine<A> implements PlannerView {
   }
   /** Connections that are open and not on their way out. */
   get usable(): number {
-    return this.idle.length + this.inUse + this.checking + this.resetting
+    return this.idle.length + this.inUse + this.checking + this.resetting - this.doomed
   }
 
   // What the driver takes out.
@@ -147,6 +165,7 @@ export class Engine<A> implements PlannerView {
     if (this.state === "closed" || this.state === "draining") return Infinity
     let at = this.waiters.first?.deadline ?? Infinity
     if (this.connections.size > 0) at = Math.min(at, this.housekeepingAt)
+    if (this.waiters.length > 0) at = Math.min(at, this.overdueChecks.nextAt())
     return Math.min(at, nextBatchDue(this), this.unavailableAt())
   }
 
@@ -213,14 +232,12 @@ export class Engine<A> implements PlannerView {
    */
   release(connection: Connection<A>, lease: number, outcome: LeaseOutcome, now: number): void {
     if (connection.lease !== lease || connection.state !== "inUse") return
-    connection.lease = 0
-    connection.usedAt = now
-    this.inUse--
-    this.counters.released++
     if (outcome === "broken" && connection.condemned === undefined) {
-      this.raiseDoubt()
-      connection.condemned = "broken"
+      this.foundDead(connection, now)
+      this.condemn(connection, "broken")
     }
+    this.endLease(connection)
+    connection.usedAt = now
     const reason = this.reasonToClose(connection, now)
     if (reason !== undefined) this.close(connection, reason)
     else if (outcome === "clean") return this.offer(connection, now)
@@ -230,7 +247,7 @@ export class Engine<A> implements PlannerView {
 
   /** The borrower does not want this connection to be lent again. */
   discard(connection: Connection<A>, lease: number): void {
-    if (connection.lease === lease && connection.state === "inUse") connection.condemned ??= "discarded"
+    if (connection.lease === lease && connection.state === "inUse") this.condemn(connection, "discarded")
   }
 
   /** Somebody knows that this connection must not be lent again. A lease on it goes on to its end. */
@@ -243,6 +260,8 @@ export class Engine<A> implements PlannerView {
 
   /** Opens the minimum. Until the first connection is open the pool is `starting`, unless none is asked for. */
   start(now: number): void {
+    // The scope may have closed before its pool began.
+    if (this.state !== "starting") return
     if (this.options.minConnections === 0) this.enter("ready")
     this.plan(now)
   }
@@ -258,7 +277,7 @@ export class Engine<A> implements PlannerView {
     connection.expiresAt = now + this.options.maxLifetime * (1 - lifetimeJitter * this.options.random())
     if (this.outage !== undefined) {
       this.outage = undefined
-      this.decisions.add({ _tag: "Recovered" })
+      this.reopenedAt = now
     }
     if (this.state === "starting" || this.state === "unavailable") this.enter("ready")
     this.settle(connection, now)
@@ -271,11 +290,7 @@ export class Engine<A> implements PlannerView {
     if (connection.state !== "connecting") return
     this.connecting--
     this.counters.connectFailures++
-    const isFirst = this.outage === undefined
-    this.outage ??= new Outage(now)
-    this.outage.failures++
-    // Of an earlier outage's probe, this one's schedule knows nothing.
-    if (isFirst || connection.probeOf === this.outage) this.decisions.add({ _tag: "Backoff", kind })
+    this.failed(connection, kind, now)
     this.close(connection, "connectFailed")
     this.endBatch(now)
     this.plan(now)
@@ -297,13 +312,13 @@ export class Engine<A> implements PlannerView {
 
   checked(connection: Connection<A>, isAlive: boolean, now: number): void {
     if (connection.state !== "checking") return
-    this.checking--
-    if (!isAlive) {
-      this.raiseDoubt()
-      this.close(connection, "checkFailed")
-    } else {
+    this.endCheck(connection)
+    if (isAlive) {
       connection.provenAt = now
       this.settle(connection, now)
+    } else {
+      this.foundDead(connection, now)
+      this.close(connection, "checkFailed")
     }
     this.plan(now)
   }
@@ -320,7 +335,7 @@ export class Engine<A> implements PlannerView {
   /** A connection ended by itself. Whatever killed it may have killed the others: they are checked before their next lease. */
   died(connection: Connection<A>, now: number): void {
     if (connection.state === "closing" || connection.state === "closed" || connection.condemned !== undefined) return
-    this.raiseDoubt()
+    this.foundDead(connection, now)
     this.condemn(connection, "died")
     this.plan(now)
   }
@@ -356,7 +371,7 @@ export class Engine<A> implements PlannerView {
     this.outage = undefined
     this.refuseAll("closed")
     for (const connection of this.connections) {
-      if (connection.state === "inUse") connection.condemned ??= "poolClosed"
+      if (connection.state === "inUse") this.condemn(connection, "poolClosed")
       else this.closeAtOnce(connection, "poolClosed")
     }
     if (this.connections.size === 0) this.enter("closed")
@@ -366,18 +381,51 @@ export class Engine<A> implements PlannerView {
   revokeLeases(): void {
     for (const connection of this.connections) {
       if (connection.state !== "inUse") continue
-      connection.lease = 0
-      this.inUse--
-      this.counters.released++
+      this.endLease(connection)
       this.close(connection, "drained")
     }
   }
 
   // The parts transitions are made of. None of them plans; the transition that calls them does, once, at its end.
 
-  /** A connection was found dead: whatever killed it may have killed the others. Without a check nobody could tell. */
-  private raiseDoubt(): void {
+  /**
+   * A connection was found dead. Whatever killed it may have killed the others, where a check can tell. And when one
+   * after the other does nothing but open, as behind a proxy whose server is gone, that is no better than not opening.
+   */
+  private foundDead(connection: Connection<A>, now: number): void {
     if (this.options.canCheck) this.doubt++
+    if (now - (connection.openedAt ?? now) >= steadyAfter) return
+    if (now - this.earlyDeathAt >= chanceInterval && this.isSteady(now)) this.earlyDeaths = 0
+    this.earlyDeathAt = now
+    if (++this.earlyDeaths > deathsByChance) this.failed(connection, "transient", now)
+  }
+
+  /** The last outage, if there was one, has been over for long enough to be over for good. */
+  private isSteady(now: number): boolean {
+    return now - this.reopenedAt >= steadyAfter
+  }
+
+  /** An attempt to have a connection failed. The next one is the retry schedule's to allow. */
+  private failed(connection: Connection<A>, kind: FailureKind, now: number): void {
+    const isFirst = this.outage === undefined
+    this.outage ??= new Outage(now)
+    this.outage.failures++
+    // Of an earlier outage's probe, this one's schedule knows nothing.
+    if (!isFirst && connection.probeOf !== this.outage) return
+    this.decisions.add({ _tag: "Backoff", kind, startsOver: isFirst && this.isSteady(now) })
+  }
+
+  private endLease(connection: Connection<A>): void {
+    connection.lease = 0
+    this.inUse--
+    this.counters.released++
+    if (connection.condemned !== undefined) this.doomed--
+  }
+
+  private endCheck(connection: Connection<A>): void {
+    this.checking--
+    if (connection.isPromptCheck) this.promptChecks--
+    connection.isPromptCheck = false
   }
 
   private isFresh(connection: Connection<A>, now: number): boolean {
@@ -397,7 +445,7 @@ export class Engine<A> implements PlannerView {
   private offer(connection: Connection<A>, now: number): void {
     const waiter = this.nextWaiter(now)
     if (waiter === undefined) return this.rest(connection)
-    if (connection.proof !== this.doubt) return this.check(connection)
+    if (connection.proof !== this.doubt) return this.checkForWaiter(connection, now)
     this.waiters.remove(waiter)
     this.lend(connection, now)
     waiter.connection = connection
@@ -470,11 +518,9 @@ export class Engine<A> implements PlannerView {
   /** A waiter that was served never ran: its connection goes on as if it had not been lent. */
   private returnUntouched(connection: Connection<A>, lease: number, now: number): void {
     if (connection.lease !== lease || connection.state !== "inUse") return
-    connection.lease = 0
+    this.endLease(connection)
     connection.uses--
     connection.usedAt = now
-    this.inUse--
-    this.counters.released++
     this.settle(connection, now)
     this.plan(now)
   }
@@ -509,6 +555,14 @@ export class Engine<A> implements PlannerView {
     else this.close(connection, "suspect")
   }
 
+  /** Checks a connection so that a waiter may have it. One check that hangs keeps nobody waiting for long. */
+  private checkForWaiter(connection: Connection<A>, now: number): void {
+    this.check(connection)
+    connection.isPromptCheck = true
+    this.promptChecks++
+    this.overdueChecks.expect(connection, now)
+  }
+
   private check(connection: Connection<A>): void {
     connection.state = "checking"
     // What is proven is proven as of now: doubt that rises during the check is not answered by it.
@@ -540,14 +594,17 @@ export class Engine<A> implements PlannerView {
   private closeAtOnce(connection: Connection<A>, reason: CloseReason): void {
     if (connection.state === "idle") this.idle.remove(connection)
     else if (connection.state === "connecting") this.connecting--
-    else if (connection.state === "checking") this.checking--
+    else if (connection.state === "checking") this.endCheck(connection)
     else if (connection.state === "resetting") this.resetting--
     else return
     this.close(connection, reason)
   }
 
   private condemn(connection: Connection<A>, reason: CloseReason): void {
-    if (connection.state === "inUse" || connection.state === "connecting") connection.condemned ??= reason
+    if (connection.state === "inUse") {
+      if (connection.condemned === undefined) this.doomed++
+      connection.condemned ??= reason
+    } else if (connection.state === "connecting") connection.condemned ??= reason
     else this.closeAtOnce(connection, reason)
   }
 
@@ -565,13 +622,14 @@ export class Engine<A> implements PlannerView {
   private plan(now: number): void {
     if (this.state === "draining" || this.state === "closed") return
     this.expireWaiters(now)
+    this.promptChecks -= this.overdueChecks.take(now)
     if (this.waiters.length > 0 && this.idle.length > 0) this.serveFromIdle(now)
     this.assessAvailability(now)
     for (let wanted = connectionsWanted(this, now); wanted > 0; wanted--) this.open()
   }
 
   private serveFromIdle(now: number): void {
-    let unserved = this.waiters.length - this.checking
+    let unserved = this.waiters.length - this.promptChecks
     for (let connection = this.idle.warmest; connection !== undefined; connection = this.idle.warmest) {
       const waiter = this.nextWaiter(now)
       if (waiter === undefined) return
@@ -585,7 +643,7 @@ export class Engine<A> implements PlannerView {
         unserved--
       } else if (unserved > 0) {
         this.idle.remove(connection)
-        this.check(connection)
+        this.checkForWaiter(connection, now)
         unserved--
       } else return
     }
@@ -603,6 +661,8 @@ export class Engine<A> implements PlannerView {
   /** When the pool, if nothing changes, will have been without a usable connection and failing for too long. */
   private unavailableAt(): number {
     if (this.state !== "ready" || this.outage === undefined || this.unusableSince === undefined) return Infinity
+    // Nobody has needed a connection since the last failure, so nobody knows.
+    if (this.outage.probeDue) return Infinity
     return Math.max(this.outage.since, this.unusableSince) + this.options.unavailableAfter
   }
 

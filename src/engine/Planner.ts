@@ -7,7 +7,7 @@ export interface PlannerView {
   readonly outage: Outage | undefined
   readonly total: number
   readonly connecting: number
-  readonly checking: number
+  readonly promptChecks: number
   readonly closing: number
   readonly waiting: number
   readonly limit: number
@@ -23,11 +23,11 @@ export const missingFromMinimum = (view: PlannerView): number =>
   Math.max(0, view.minConnections - (view.total - view.closing))
 
 /**
- * How many waiters have no connection on its way to them. A reset is not counted on: it may hang for `resetTimeout`, and
- * must not keep the pool from growing meanwhile.
+ * How many waiters have no connection on its way to them. Resets, background checks and overdue checks are not counted
+ * on: they may hang, and must not keep the pool from growing meanwhile.
  */
 export const uncoveredWaiters = (view: PlannerView): number =>
-  Math.max(0, view.waiting - view.connecting - view.checking)
+  Math.max(0, view.waiting - view.connecting - view.promptChecks)
 
 /**
  * When time alone will let a warmup batch start; never, if it would have to wait for something else. A time that has

@@ -12,7 +12,10 @@ type Step = (
   input: FailureKind
 ) => Pull.Pull<[Duration.Duration, Duration.Duration], never, Duration.Duration>
 
-/** The pool's one walk along the retry schedule: a step for each failed probe, back to its start after a success. */
+/** What is to be said of an outage in which connects succeed. */
+const endedEarly = "connections end as soon as they are open"
+
+/** The pool's one walk along the retry schedule: a step for each failed probe, back to its start after a recovery. */
 export class Backoff<A> {
   private readonly runtime: PoolRuntime<A>
   private step: Step | undefined = undefined
@@ -22,18 +25,15 @@ export class Backoff<A> {
     this.runtime = runtime
   }
 
-  start(kind: FailureKind): void {
+  start(kind: FailureKind, startsOver: boolean): void {
+    if (startsOver) this.step = undefined
+    // Of an outage that has ended, if it still sleeps.
+    this.sleeper?.interruptUnsafe()
     this.sleeper = this.runtime.fork(this.wait(kind))
   }
 
-  end(): void {
-    this.step = undefined
-    this.sleeper?.interruptUnsafe()
-    this.sleeper = undefined
-  }
-
   private readonly wait = Effect.fnUntraced(function* <A>(this: Backoff<A>, kind: FailureKind) {
-    const { config, engine, lastFailure } = this.runtime
+    const { config, engine } = this.runtime
     // In the startup mode "failFast" the pool is closing by now, and there will be no next attempt to announce.
     yield* Effect.yieldNow
     if (engine.outage === undefined) return
@@ -46,9 +46,11 @@ export class Backoff<A> {
     )
     engine.backoffStarted(now + Duration.toMillis(delay))
     const log = kind === "permanent" ? Effect.logError : Effect.logWarning
-    yield* log(
-      `cannot connect (${kind}), attempt ${engine.outage?.failures ?? 1}: ${lastFailure?.message}; ` +
-        `next attempt in ${Duration.format(Duration.millis(Math.round(Duration.toMillis(delay))))}`
+    this.runtime.log(
+      log(
+        `cannot connect (${kind}), attempt ${engine.outage.failures}: ${this.runtime.lastFailure?.message ?? endedEarly}; ` +
+          `next attempt in ${Duration.format(Duration.millis(Math.round(Duration.toMillis(delay))))}`
+      )
     )
     yield* Effect.sleep(delay)
     this.runtime.transition(() => engine.backoffEnded(this.runtime.now()))

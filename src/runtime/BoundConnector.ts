@@ -6,10 +6,9 @@ import type { FailureKind } from "../PoolError.ts"
 
 /**
  * A connector with the services of the place where the pool was made. Its functions are a stranger's code: one that
- * throws when it is called is a defect of the effect it was to return.
+ * throws when it is called is a defect of the effect it was to return, and what a check takes is given back at its end.
  */
 export interface BoundConnector<A> {
-  readonly name: string
   readonly connect: (scope: Scope.Scope) => Effect.Effect<A, unknown>
   readonly check: ((connection: A) => Effect.Effect<unknown, unknown>) | undefined
   readonly reset: ((connection: A) => Effect.Effect<unknown, unknown>) | undefined
@@ -44,14 +43,8 @@ export const bind = <A, E, R>(connector: Connector<A, E, R>, context: Context.Co
   const bound = (
     f: ((connection: A) => Effect.Effect<unknown, unknown, R>) | undefined
   ): ((connection: A) => Effect.Effect<unknown, unknown>) | undefined =>
-    f &&
-    ((connection) =>
-      Effect.provideContext(
-        Effect.suspend(() => f(connection)),
-        context
-      ))
+    f && ((connection) => Effect.provideContext(Effect.scoped(Effect.suspend(() => f(connection))), context))
   return {
-    name: connector.name,
     connect: (scope) => Effect.provideContext(connector.connect, Context.add(context, Scope.Scope, scope)),
     check: bound(connector.check),
     reset: bound(connector.reset),

@@ -15,7 +15,7 @@ export interface Failure {
 }
 
 const textOf = (error: unknown): string | undefined => {
-  if (isError(error) && error.message !== "") return error.message
+  if (isError(error) && isString(error.message) && error.message !== "") return error.message
   return hasProperty(error, "code") && isString(error.code) ? error.code : undefined
 }
 
@@ -27,7 +27,14 @@ const beneath = (error: unknown): unknown => {
 }
 
 /** From the outside in: a driver's own words say what it did, the deepest ones say what happened. */
-const describe = (error: unknown): string => {
+const describe = (error: unknown): string =>
+  // A stranger's error may be anything: without a prototype, with getters that throw.
+  Result.getOrElse(
+    Result.try(() => textsOf(error)),
+    () => "an error that cannot be shown"
+  )
+
+const textsOf = (error: unknown): string => {
   const texts: Array<string> = []
   let current: unknown = error
   for (let depth = 0; depth < 6 && current !== undefined; depth++) {

@@ -125,7 +125,9 @@ const giveBack = <A>(
 ): void => {
   const { connector, engine } = runtime
   const outcome = outcomeOf(connector, connection.resource.exit.value, exit)
-  engine.release(connection, lease, outcome, runtime.time.inTurn())
+  // Where somebody waits, a deadline is at stake: a lease is of no use to one whose time is over.
+  const now = engine.waiting === 0 ? runtime.time.inTurn() : runtime.now()
+  engine.release(connection, lease, outcome, now)
   if (engine.hasDecisions) runtime.perform()
 }
 

@@ -7,9 +7,9 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
-import * as References from "effect/References"
 import * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
 import type { Decision } from "../engine/Decision.ts"
@@ -54,18 +54,18 @@ export class PoolRuntime<A> {
   private alarmAt = Infinity
 
   constructor(options: {
+    readonly name: string
     readonly connector: BoundConnector<A>
     readonly config: PoolConfig
     readonly context: Context.Context<never>
     readonly clock: Clock.Clock
     readonly random: () => number
   }) {
-    const { clock, config, connector, context, random } = options
-    this.name = config.name ?? connector.name
+    const { clock, config, connector, context, name, random } = options
+    this.name = name
     this.config = config
     this.connector = connector
-    const annotations = Context.get(context, References.CurrentLogAnnotations)
-    this.context = Context.add(context, References.CurrentLogAnnotations, { ...annotations, pool: this.name })
+    this.context = context
     this.clock = clock
     this.dispatcher = Context.get(context, Scheduler.Scheduler).makeDispatcher()
     this.time = new PoolTime(clock, this.dispatcher)
@@ -153,18 +153,28 @@ export class PoolRuntime<A> {
   perform(): void {
     if (this.isPerforming || this.isScheduled) return
     this.isPerforming = true
-    // Not to hide an error but to survive it: an observer of a woken fiber may throw through this loop.
+    for (let wakes = 0; wakes < wakesPerTurn;) {
+      const decision = this.engine.nextDecision()
+      if (decision === undefined) break
+      if (decision._tag === "Serve" || decision._tag === "Refuse") wakes++
+      this.carryOutAlone(decision)
+    }
+    this.isPerforming = false
+    if (this.engine.hasDecisions) this.performLater()
+    this.setAlarm()
+  }
+
+  /**
+   * What an observer of a woken fiber throws is its own affair: neither this loop's, nor the borrower's in whose step the
+   * loop runs.
+   */
+  private carryOutAlone(decision: Decision<Resource<A>>): void {
     try {
-      for (let wakes = 0; wakes < wakesPerTurn;) {
-        const decision = this.engine.nextDecision()
-        if (decision === undefined) break
-        if (decision._tag === "Serve") wakes++
-        this.carryOut(decision)
-      }
-    } finally {
-      this.isPerforming = false
-      if (this.engine.hasDecisions) this.performLater()
-      this.setAlarm()
+      this.carryOut(decision)
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error
+      })
     }
   }
 
@@ -198,10 +208,7 @@ export class PoolRuntime<A> {
         this.fork(closeConnection(this, decision.connection, decision.reason))
         return
       case "Backoff":
-        return this.backoff.start(decision.kind)
-      case "Recovered":
-        this.lastFailure = undefined
-        return this.backoff.end()
+        return this.backoff.start(decision.kind, decision.startsOver)
       case "Changed":
         return this.changed(decision.state)
     }
@@ -218,11 +225,18 @@ export class PoolRuntime<A> {
     if (state === "unavailable") this.ready.closeUnsafe()
     else this.ready.openUnsafe()
     if (state === "closed") this.closed.openUnsafe()
-    this.fork(
+    // Whoever waits for the first connect must not wait for ever.
+    if (state === "draining") Deferred.doneUnsafe(this.firstConnect, Exit.void)
+    this.log(
       state === "unavailable"
         ? Effect.logError("unavailable: acquires fail until a connection opens", this.lastFailure?.message)
         : Effect.logDebug(state)
     )
+  }
+
+  /** Logs on a fiber of its own: a logger that throws must not take anything of the pool with it. */
+  log(effect: Effect.Effect<void>): void {
+    this.fork(effect)
   }
 
   /** One timer for all deadlines, moved only when something is due earlier than it. */

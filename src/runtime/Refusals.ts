@@ -38,7 +38,7 @@ export const lastFailureOf = <A>(runtime: PoolRuntime<A>): ConnectFailure | unde
 }
 
 const diagnose = <A>(engine: Engine<A>): TimeoutDiagnosis => {
-  if (engine.outage !== undefined && engine.usable === 0) return "cannotConnect"
+  if (engine.outage !== undefined) return "cannotConnect"
   return engine.inUse + engine.resetting >= engine.limit ? "allInUse" : "connectingSlowly"
 }
 

@@ -19,8 +19,8 @@ import type { Resource } from "./Resource.ts"
 type Pooled<A> = Connection<Resource<A>>
 
 /**
- * Runs work on a connection and waits for it no longer than `timeout`. Running out of time is a defect, not a failure:
- * it is none of the connector's own errors, and its classifier cannot be asked about it. Work that is past its time keeps running, since
+ * Runs work on a connection and waits for it no longer than `timeout`. Running out of time is a defect and not a failure,
+ * because the connector's classifier is asked about its failures, and this is none of them. Work that is past its time keeps running, since
  * it may not be interruptible; it stays in `resource.work`, and the close that follows ends it.
  */
 const bounded = Effect.fnUntraced(function* <A, X, E>(
@@ -70,7 +70,8 @@ const watch = Effect.fnUntraced(function* <A>(runtime: PoolRuntime<A>, connectio
   const exit = yield* Effect.exit(runtime.connector.closed!(connection.resource.value))
   if (Exit.isFailure(exit) && !Cause.hasFails(exit.cause)) {
     // A watcher that breaks tells nothing about its connection; the checks go on without it.
-    if (Cause.hasDies(exit.cause)) yield* Effect.logWarning(`cannot watch connection ${connection.id}`, exit.cause)
+    if (Cause.hasDies(exit.cause))
+      runtime.log(Effect.logWarning(`cannot watch connection ${connection.id}`, exit.cause))
     return
   }
   runtime.transition(() => runtime.engine.died(connection, runtime.now()))
@@ -83,7 +84,7 @@ export const check = Effect.fnUntraced(function* <A>(runtime: PoolRuntime<A>, co
   const { resource } = connection
   const exit = yield* bounded(runtime, resource, connector.check!(resource.value), config.checkTimeout)
   if (connection.state !== "checking") return
-  if (Exit.isFailure(exit)) yield* Effect.logDebug(`connection ${connection.id} failed its check`, exit.cause)
+  if (Exit.isFailure(exit)) runtime.log(Effect.logDebug(`connection ${connection.id} failed its check`, exit.cause))
   runtime.transition(() => engine.checked(connection, Exit.isSuccess(exit), runtime.now()))
 })
 
@@ -94,7 +95,7 @@ export const reset = Effect.fnUntraced(function* <A>(runtime: PoolRuntime<A>, co
   const { resource } = connection
   const exit = yield* bounded(runtime, resource, connector.reset!(resource.value), config.resetTimeout)
   if (connection.state !== "resetting") return
-  if (Exit.isFailure(exit)) yield* Effect.logDebug(`connection ${connection.id} could not be reset`, exit.cause)
+  if (Exit.isFailure(exit)) runtime.log(Effect.logDebug(`connection ${connection.id} could not be reset`, exit.cause))
   runtime.transition(() => engine.resetDone(connection, Exit.isSuccess(exit), runtime.now()))
 })
 
@@ -115,16 +116,26 @@ export const closeConnection = Effect.fnUntraced(function* <A>(
     Effect.andThen(endWork(resource, closeTimeout), Scope.close(resource.scope, Exit.void))
   )
   const exit = yield* Effect.timeoutOption(Fiber.await(ending), closeTimeout)
-  if (Option.isNone(exit)) {
-    yield* Effect.logWarning(
-      `connection ${connection.id} (${reason}) did not close within ${Duration.format(closeTimeout)}; ` +
-        `it no longer counts, and the server may still have it`
-    )
-  } else if (Exit.isFailure(exit.value)) {
-    yield* Effect.logWarning(`the finalizer of connection ${connection.id} (${reason}) failed`, exit.value.cause)
-  } else yield* Effect.logDebug(`closed connection ${connection.id} (${reason})`)
+  runtime.log(reportClose(connection.id, reason, exit, closeTimeout))
   runtime.transition(() => runtime.engine.closed(connection, runtime.now()))
 })
+
+const reportClose = (
+  id: number,
+  reason: CloseReason,
+  exit: Option.Option<Exit.Exit<unknown, unknown>>,
+  closeTimeout: Duration.Duration
+): Effect.Effect<void> => {
+  if (Option.isNone(exit)) {
+    return Effect.logWarning(
+      `connection ${id} (${reason}) did not close within ${Duration.format(closeTimeout)}; it no longer counts, and the ` +
+        `server may still have it`
+    )
+  }
+  return Exit.isFailure(exit.value)
+    ? Effect.logWarning(`the finalizer of connection ${id} (${reason}) failed`, exit.value.cause)
+    : Effect.logDebug(`closed connection ${id} (${reason})`)
+}
 
 /** Interrupts the work on a connection, and gives it some time: what it still opens belongs to the scope closed next. */
 const endWork = <A>({ work }: Resource<A>, timeout: Duration.Duration): Effect.Effect<void> =>

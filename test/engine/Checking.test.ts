@@ -295,3 +295,34 @@ describe("a connector that cannot check", () => {
     assert.isDefined(pool.lease())
   })
 })
+
+describe("a check that hangs", () => {
+  it("is counted on by its waiter for a tenth of a second, and not longer", () => {
+    const pool = EngineDriver.withIdle(1, { checkAfterIdle: 500 })
+    pool.pass(500)
+    pool.wait("a")
+    pool.decided()
+    assert.strictEqual(pool.engine.wakeAt(), pool.now + 100)
+    pool.advance(99)
+    assert.deepStrictEqual(pool.decided(), [])
+    pool.advance(1)
+    assert.deepStrictEqual(pool.decided(), ["Open 2"])
+  })
+
+  it("has the next that rests checked in its place, before another is opened", () => {
+    const pool = EngineDriver.withIdle(2, { checkAfterIdle: 500 })
+    pool.pass(500)
+    pool.wait("a")
+    pool.decided()
+    pool.advance(100)
+    assert.deepStrictEqual(pool.decided(), ["Check 1"])
+  })
+
+  it("asks for no timer where nobody waits", () => {
+    const pool = EngineDriver.withIdle(1, { checkAfterIdle: 500 })
+    pool.pass(500)
+    pool.cancel(pool.wait("a"))
+    pool.advance(100)
+    assert.isAbove(pool.engine.wakeAt(), pool.now + 100)
+  })
+})

@@ -247,3 +247,12 @@ describe("a connection that was to be closed anyway", () => {
     assert.deepStrictEqual(pool.decided(), ["Close 1: discarded"])
   })
 })
+
+describe("a pool that is closed before it starts", () => {
+  it("stays closed", () => {
+    const pool = new EngineDriver({})
+    pool.drain()
+    pool.start()
+    assert.strictEqual(pool.engine.state, "closed")
+  })
+})

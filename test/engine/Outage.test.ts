@@ -174,7 +174,7 @@ describe("recovery", () => {
     pool.backoffEnded()
     pool.decided()
     pool.opened(2)
-    assert.deepStrictEqual(pool.decided(), ["Recovered", "Serve a"])
+    assert.deepStrictEqual(pool.decided(), ["Serve a"])
   })
 
   it("opens at once for all who still wait", () => {
@@ -183,7 +183,7 @@ describe("recovery", () => {
     pool.backoffEnded()
     pool.decided()
     pool.opened(2)
-    assert.deepStrictEqual(pool.decided(), ["Recovered", "Serve a", "Open 3", "Open 4"])
+    assert.deepStrictEqual(pool.decided(), ["Serve a", "Open 3", "Open 4"])
   })
 
   it("comes with a connect that began before the outage and succeeds", () => {
@@ -194,7 +194,7 @@ describe("recovery", () => {
     pool.openFailed(1)
     pool.decided()
     pool.opened(2)
-    assert.deepStrictEqual(pool.decided(), ["Recovered", "Serve a", "Open 3"])
+    assert.deepStrictEqual(pool.decided(), ["Serve a", "Open 3"])
   })
 
   it("leaves nothing to a backoff step that ends after it", () => {
@@ -369,7 +369,7 @@ describe("a pool that is unavailable", () => {
     pool.backoffEnded()
     pool.decided()
     pool.opened(3)
-    assert.deepStrictEqual(pool.decided(), ["Recovered", "Changed ready"])
+    assert.deepStrictEqual(pool.decided(), ["Changed ready"])
   })
 
   it("lends again as soon as it is ready", () => {
@@ -453,5 +453,73 @@ describe("while connects fail and more are needed", () => {
     pool.decided()
     pool.release(loan)
     assert.deepStrictEqual(pool.decided(), ["Serve a"])
+  })
+})
+
+describe("a server that takes connections and drops them", () => {
+  /** Opens what is asked for, has it die at once, and gives what the pool makes of it. */
+  const dropped = (pool: EngineDriver, id: number): ReadonlyArray<string> => {
+    pool.opened(id)
+    pool.died(id)
+    pool.closed(id)
+    return pool.decided().filter((decision) => !/^(Close|Changed)/.test(decision))
+  }
+
+  it("is given up after three, and asked again by the schedule", () => {
+    const pool = new EngineDriver({ minConnections: 1, warmupDelay: 0 })
+    pool.start()
+    pool.decided()
+    assert.deepStrictEqual(dropped(pool, 1), ["Open 2"])
+    assert.deepStrictEqual(dropped(pool, 2), ["Open 3"])
+    assert.deepStrictEqual(dropped(pool, 3), ["Backoff transient"])
+    pool.backoffEnded()
+    pool.decided()
+    assert.deepStrictEqual(dropped(pool, 4), ["Backoff transient"])
+  })
+
+  it("starts the schedule afresh when the outage before was over for a second", () => {
+    for (const [after, isAfresh] of [
+      [999, false],
+      [1000, true]
+    ] as const) {
+      const pool = inOutage({ maxConnecting: 1 })
+      pool.wait("b")
+      pool.backoffEnded()
+      pool.decided()
+      pool.opened(2)
+      pool.decided()
+      pool.pass(after)
+      pool.openFailed(3)
+      assert.include(pool.decided(), "Backoff transient")
+      assert.strictEqual(pool.startedOver, isAfresh)
+    }
+  })
+})
+
+describe("an outage in which a probe has become due that nobody needs", () => {
+  it("makes no pool unavailable: nobody has looked", () => {
+    const pool = EngineDriver.withIdle(0, { unavailableAfter: 1000 })
+    const waiter = pool.wait("a")
+    pool.decided()
+    pool.openFailed(1)
+    pool.cancel(waiter)
+    pool.carryOut()
+    pool.backoffEnded()
+    pool.advance(5000)
+    assert.strictEqual(pool.engine.state, "ready")
+  })
+})
+
+describe("a connection that died in use", () => {
+  it("is no reason to call the pool available", () => {
+    const pool = EngineDriver.withIdle(1, { unavailableAfter: 1000, acquireTimeout: Infinity })
+    pool.borrow()
+    pool.died(1)
+    pool.wait("a")
+    pool.decided()
+    pool.openFailed(2)
+    pool.decided()
+    pool.advance(1000)
+    assert.include(pool.decided(), "Changed unavailable")
   })
 })

@@ -8,7 +8,7 @@ const nothing: PlannerView = {
   outage: undefined,
   total: 0,
   connecting: 0,
-  checking: 0,
+  promptChecks: 0,
   closing: 0,
   waiting: 0,
   limit: 100,
@@ -32,7 +32,7 @@ describe("connections wanted", () => {
   })
 
   it("are fewer by those that are on their way: connecting or being checked", () => {
-    assert.strictEqual(wanted({ waiting: 7, total: 5, connecting: 3, checking: 2 }), 2)
+    assert.strictEqual(wanted({ waiting: 7, total: 5, connecting: 3, promptChecks: 2 }), 2)
   })
 
   it("are none where more are on their way than wait", () => {
@@ -120,7 +120,7 @@ describe("what the planner starts from", () => {
   })
 
   it("leaves no waiter uncovered that a connection on its way will serve", () => {
-    assert.strictEqual(uncoveredWaiters({ ...nothing, waiting: 2, connecting: 1, checking: 1 }), 0)
+    assert.strictEqual(uncoveredWaiters({ ...nothing, waiting: 2, connecting: 1, promptChecks: 1 }), 0)
   })
 
   it("is never short of less than nobody", () => {

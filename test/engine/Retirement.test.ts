@@ -260,7 +260,14 @@ describe("the check in the background", () => {
     pool.decided()
     pool.wait("a")
     pool.checked(1, true)
-    assert.deepStrictEqual(pool.decided(), ["Serve a"])
+    assert.include(pool.decided(), "Serve a")
+  })
+
+  it("keeps nobody waiting who can have the one that still rests", () => {
+    const pool = rested(3, { maxConnections: 3 })
+    assert.deepStrictEqual(pool.decided(), ["Check 1", "Check 2"])
+    pool.wait("a")
+    assert.deepStrictEqual(pool.decided(), ["Check 3"])
   })
 
   it("has a connection that went from it to a borrower return to the warm end", () => {

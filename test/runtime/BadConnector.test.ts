@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Logger, References } from "effect"
 import { TestClock } from "effect/testing"
 import { ConnectionPool, Connector } from "../../src/index.ts"
 import { type FakeConnection, FakeServer, turns } from "../support/FakeServer.ts"
@@ -298,5 +298,158 @@ describe("a borrower's body that throws", () => {
       yield* turns()
       assert.deepStrictEqual([server.closed, (yield* ConnectionPool.status(pool)).inUse], [[1], 0])
     })
+  )
+})
+
+describe("an error of a connect that cannot be shown", () => {
+  const odd: ReadonlyArray<readonly [string, unknown]> = [
+    ["has no prototype", Object.create(null)],
+    [
+      "has a message that is no text",
+      Object.assign(new Error("outer", { cause: new Error("inner") }), { message: 42 })
+    ],
+    [
+      "has a getter that throws",
+      Object.defineProperty(new Error("outer"), "cause", {
+        get: () => {
+          throw new Error("getter")
+        }
+      })
+    ],
+    ["is a symbol", Symbol("odd")]
+  ]
+  for (const [what, error] of odd) {
+    it.effect(`because it ${what}, is retried like any other`, () =>
+      Effect.gen(function* () {
+        const connector = Connector.make<number, unknown>({ name: "odd", connect: Effect.fail(error) })
+        const pool = yield* ConnectionPool.make(connector, { ...one, startup: "background" })
+        yield* TestClock.adjust("10 seconds")
+        assert.isAtLeast((yield* ConnectionPool.status(pool)).connectFailures, 3)
+      })
+    )
+  }
+})
+
+describe("a server that takes connections and drops them at once", () => {
+  it.effect("is asked by the schedule, not as fast as it drops them", () =>
+    Effect.gen(function* () {
+      let attempts = 0
+      const connector = Connector.make({
+        name: "proxy",
+        connect: Effect.sync(() => ({ id: ++attempts })),
+        closed: () => Effect.void
+      })
+      const pool = yield* ConnectionPool.make(connector, {
+        minConnections: 2,
+        retry: { jitter: 0 },
+        startup: "background"
+      })
+      const borrowers = yield* Effect.replicateEffect(
+        Effect.forkChild(Effect.forever(Effect.ignore(ConnectionPool.use(pool, () => Effect.fail("broken pipe"))))),
+        20
+      )
+      // Three deaths tell; by then the rest of some batches is on its way.
+      yield* turns(200)
+      assert.isBelow(attempts, 50)
+      const before = attempts
+      yield* TestClock.adjust("1 minute")
+      assert.isBelow(attempts - before, 20)
+      yield* Fiber.interruptAll(borrowers)
+    })
+  )
+})
+
+describe("a connector", () => {
+  it.effect("gives back at the end of a check what the check took", () =>
+    Effect.gen(function* () {
+      let open = 0
+      const take = Effect.acquireRelease(
+        Effect.sync(() => open++),
+        () => Effect.sync(() => open--)
+      )
+      const connector = Connector.make({ name: "taking", connect: Effect.succeed({}), check: () => take })
+      const pool = yield* ConnectionPool.make(connector, { ...one, checkAfterIdle: 0 })
+      yield* Effect.replicateEffect(
+        ConnectionPool.use(pool, () => Effect.void),
+        10
+      )
+      assert.strictEqual(open, 0)
+    })
+  )
+
+  it.effect("runs outside the span in which the pool was made, and its logs say which pool it is", () =>
+    Effect.gen(function* () {
+      const spans: Array<string> = []
+      const pools: Array<unknown> = []
+      const note = Effect.gen(function* () {
+        spans.push((yield* Effect.option(Effect.currentParentSpan))._tag)
+        pools.push((yield* References.CurrentLogAnnotations)["pool"])
+      })
+      const connector = Connector.make({
+        name: "noting",
+        connect: Effect.as(note, {}),
+        check: () => note,
+        reset: () => note
+      })
+      const make = ConnectionPool.make(connector, { ...one, checkAfterIdle: 0 })
+      const pool = yield* make.pipe(Effect.withSpan("outer"), Effect.annotateLogs("app", "a"))
+      yield* ConnectionPool.use(pool, () => Effect.void)
+      yield* turns()
+      assert.deepStrictEqual(
+        [spans, pools],
+        [
+          ["None", "None", "None"],
+          ["noting", "noting", "noting"]
+        ]
+      )
+    })
+  )
+
+  it.effect("may be an object with methods that call one another", () =>
+    Effect.gen(function* () {
+      class Methods {
+        readonly name = "methods"
+        readonly connect = Effect.succeed({})
+        resets = 0
+        private note(): Effect.Effect<number> {
+          return Effect.sync(() => ++this.resets)
+        }
+        reset(): Effect.Effect<number> {
+          return this.note()
+        }
+      }
+      const methods = new Methods()
+      const pool = yield* ConnectionPool.make(Connector.make(methods), one)
+      yield* ConnectionPool.use(pool, () => Effect.void)
+      yield* turns()
+      assert.deepStrictEqual([methods.resets, (yield* ConnectionPool.status(pool)).closed], [1, 0])
+    })
+  )
+})
+
+describe("a logger that throws", () => {
+  const throwing = Logger.layer([
+    Logger.make(() => {
+      throw new Error("logger")
+    })
+  ])
+
+  it.effect("stops no retry, no close and no end", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* server.goDown()
+          const pool = yield* ConnectionPool.make(server.bare, { ...one, startup: "background" })
+          yield* turns()
+          yield* server.comeBack
+          yield* TestClock.adjust("5 seconds")
+          yield* ConnectionPool.use(pool, (connection) => ConnectionPool.invalidate(pool, connection))
+          yield* turns()
+          assert.strictEqual((yield* ConnectionPool.status(pool)).closed, 1)
+        })
+      )
+      assert.strictEqual(server.live, 0)
+    }).pipe(Effect.provide(Layer.fresh(throwing)))
   )
 })

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
+import { Clock } from "effect/Clock"
 import { TestClock } from "effect/testing"
 import { ConnectionPool, type PoolError } from "../../src/index.ts"
-import { FakeServer, turns } from "../support/FakeServer.ts"
+import { FakeServer, Refused, turns } from "../support/FakeServer.ts"
 
 describe("acquire", () => {
   it.effect("lends a connection until the scope closes", () =>
@@ -168,6 +169,90 @@ describe("waiting", () => {
           "then for slow queries; raise maxConnections (1) only if the server has room."
       )
       yield* Fiber.interrupt(holder)
+    })
+  )
+
+  it.effect("that runs out of time while connects fail says so, whatever is lent", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      const pool = yield* ConnectionPool.make(server.bare, { minConnections: 1, maxConnections: 5 })
+      server.onConnect = Effect.fail(new Refused({ kind: "overloaded", message: "too many clients" }))
+      const holder = yield* Effect.forkChild(ConnectionPool.use(pool, () => Effect.never))
+      yield* turns()
+      const waiter = yield* Effect.forkChild(Effect.flip(ConnectionPool.use(pool, () => Effect.void)))
+      yield* TestClock.adjust("5 seconds")
+      const error = yield* Fiber.join(waiter)
+      assert.strictEqual(error._tag === "AcquireTimeout" && error.diagnosis, "cannotConnect")
+      assert.include(error.message, "too many clients")
+      yield* Fiber.interrupt(holder)
+    })
+  )
+
+  it.effect("is not served after its deadline by a borrower that blocked the event loop", () =>
+    Effect.gen(function* () {
+      let millis = 0
+      const clock = yield* Clock
+      const stalling = Object.assign(Object.create(clock) as Clock, {
+        monotonicTimeNanosUnsafe: () => BigInt(millis) * 1_000_000n
+      })
+      const server = new FakeServer()
+      const pool = yield* ConnectionPool.make(server.bare, {
+        minConnections: 1,
+        maxConnections: 1,
+        acquireTimeout: "200 millis"
+      }).pipe(Effect.provideService(Clock, stalling))
+      const exits = yield* Effect.gen(function* () {
+        // A busy turn, which shares its reading of the clock, ends with a body that takes too long.
+        yield* Effect.replicateEffect(
+          ConnectionPool.use(pool, () => Effect.void),
+          20
+        )
+        const gate = yield* Deferred.make<void>()
+        const holder = yield* Effect.forkChild(
+          ConnectionPool.use(pool, () => Deferred.await(gate)),
+          {
+            startImmediately: true
+          }
+        )
+        const waiter = yield* Effect.forkChild(Effect.exit(ConnectionPool.use(pool, () => Effect.void)), {
+          startImmediately: true
+        })
+        millis = 600
+        yield* Deferred.succeed(gate, undefined)
+        yield* Fiber.join(holder)
+        return yield* Fiber.join(waiter)
+      })
+      assert.isTrue(Exit.isFailure(exits))
+    })
+  )
+
+  it.effect("is refused in turns when a long line is refused", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      const scope = yield* Scope.make()
+      const pool = yield* Scope.provide(
+        ConnectionPool.make(server.bare, { minConnections: 1, maxConnections: 1 }),
+        scope
+      )
+      let refused = 0
+      const holder = yield* Effect.forkChild(ConnectionPool.use(pool, () => Effect.never))
+      yield* turns()
+      yield* Effect.forkChild(
+        Effect.replicateEffect(
+          Effect.catch(
+            ConnectionPool.use(pool, () => Effect.void),
+            () => Effect.sync(() => refused++)
+          ),
+          10_000,
+          { concurrency: "unbounded", discard: true }
+        )
+      )
+      while ((yield* ConnectionPool.status(pool)).waiting < 10_000) yield* Effect.yieldNow
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* turns(3)
+      assert.isBelow(refused, 10_000)
+      yield* Fiber.interrupt(holder)
+      yield* Fiber.join(closing)
     })
   )
 

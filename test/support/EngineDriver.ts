@@ -6,6 +6,7 @@ import { assert } from "@effect/vitest"
 import type { Connection, ConnectionState } from "../../src/engine/Connection.js"
 import type { Decision } from "../../src/engine/Decision.js"
 import { Engine, type EngineOptions, type LeaseOutcome } from "../../src/engine/Engine.js"
+import type { Outage } from "../../src/engine/Outage.js"
 import { uncoveredWaiters } from "../../src/engine/Planner.js"
 import type { FailureKind, Refusal } from "../../src/engine/PoolState.js"
 import { Waiter } from "../../src/engine/Waiters.js"
@@ -64,6 +65,9 @@ export class EngineDriver {
   readonly unanswered = new Map<number, "Open" | "Check" | "Reset" | "Close">()
   /** Backoff steps that were asked for and have not ended. */
   backoffs = 0
+  /** Whether the last wait was the first step of the schedule. */
+  startedOver = false
+  private backoffOf: Outage | undefined = undefined
   private readonly known = new Map<number, Connection<string>>()
   private readonly finalized = new Set<number>()
 
@@ -293,11 +297,11 @@ export class EngineDriver {
         return `Close ${id}: ${decision.reason}`
       }
       case "Backoff":
-        this.backoffs++
+        // A wait for an earlier outage ends with the one for this.
+        this.backoffs = this.backoffOf === this.engine.outage ? this.backoffs + 1 : 1
+        this.backoffOf = this.engine.outage
+        this.startedOver = decision.startsOver
         return `Backoff ${decision.kind}`
-      case "Recovered":
-        this.backoffs = 0
-        return "Recovered"
       case "Changed":
         return `Changed ${decision.state}`
     }
