@@ -10,67 +10,16 @@
 import { type CloseReason, Connection } from "./Connection.ts"
 import { type Decision, Decisions } from "./Decision.ts"
 import { IdleConnections } from "./IdleConnections.ts"
-import { Outage } from "./Outage.ts"
+import { type Counters, type EngineOptions, type LeaseOutcome, noCounts } from "./EngineOptions.ts"
+import { type Outage, Outages } from "./Outage.ts"
 import { OverdueChecks } from "./OverdueChecks.ts"
 import { connectionsWanted, nextBatchDue, type PlannerView } from "./Planner.ts"
 import type { FailureKind, PoolState, Refusal } from "./PoolState.ts"
 import { isIdleTooLong, retirementReason } from "./Retirement.ts"
 import { type Waiter, Waiters } from "./Waiters.ts"
 
-/** The numbers the engine works with. Durations are milliseconds; `Infinity` switches a limit off. */
-export interface EngineOptions {
-  readonly minConnections: number
-  readonly maxConnections: number
-  readonly maxConnecting: number
-  readonly maxWaiting: number
-  readonly acquireTimeout: number
-  readonly checkAfterIdle: number
-  readonly healthCheckInterval: number
-  readonly idleTimeout: number
-  readonly maxLifetime: number
-  readonly maxUses: number
-  readonly unavailableAfter: number
-  readonly warmupBatchSize: number
-  readonly warmupDelay: number
-  readonly canCheck: boolean
-  readonly canReset: boolean
-  /** A number from 0 to 1, for the jitter of lifetimes. */
-  readonly random: () => number
-}
-
-/**
- * How a lease ended.
- *
- * - `clean`: it left nothing behind. `dirty`: it may have, so the connection is reset.
- * - `suspect`: it was interrupted or died, so nobody knows what the connection is doing.
- * - `broken`: it met an error after which the connection is of no use.
- */
-export type LeaseOutcome = "clean" | "dirty" | "suspect" | "broken"
-
-/** Sums over the life of the pool. */
-export interface Counters {
-  /** Connections opened, and of those the ones that are gone again. */
-  created: number
-  closed: number
-  acquired: number
-  released: number
-  timedOut: number
-  cancelled: number
-  shed: number
-  connectFailures: number
-  /** Probes: attempts to connect after a failed one. */
-  retries: number
-}
-
 /** How often the old end is looked at, in milliseconds. */
 const housekeepingInterval = 1000
-
-/** What has gone well for this long is no accident, in milliseconds: a connection's life, the end of an outage. */
-const steadyAfter = 1000
-
-/** So many connections may die young within this interval, in milliseconds, and it is still chance. */
-const deathsByChance = 2
-const chanceInterval = 10_000
 
 /** Of the lifetime, the largest part that jitter takes away: connections opened together must not end together. */
 const lifetimeJitter = 0.25
@@ -78,22 +27,14 @@ const lifetimeJitter = 0.25
 /** How many idle connections the background check has in hand at once. */
 const maxBackgroundChecks = 2
 
+export type { Counters, EngineOptions, LeaseOutcome } from "./EngineOptions.ts"
+
 export class Engine<A> implements PlannerView {
   readonly options: EngineOptions
   readonly connections = new Set<Connection<A>>()
   readonly idle = new IdleConnections<A>()
   readonly waiters = new Waiters<A>()
-  readonly counters: Counters = {
-    created: 0,
-    closed: 0,
-    acquired: 0,
-    released: 0,
-    timedOut: 0,
-    cancelled: 0,
-    shed: 0,
-    connectFailures: 0,
-    retries: 0
-  }
+  readonly counters: Counters = noCounts()
   state: PoolState = "starting"
   inUse = 0
   connecting = 0
@@ -102,26 +43,22 @@ export class Engine<A> implements PlannerView {
   closing = 0
   /** Rises with every failed check and every death: a connection not proven since is suspect. */
   doubt = 0
-  outage: Outage | undefined = undefined
   nextBatchAt = 0
+  /** How many may connect at once; one, while the server drops what it takes. */
+  maxConnecting: number
   /** Checks that a waiter may count on: begun for one, and not overdue. */
   promptChecks = 0
   /** Connections in use that will be closed when they return. */
   private doomed = 0
-  /** When the last outage ended. */
-  private reopenedAt = -Infinity
-  /** Connections that died young, one soon after the other; and when the last one did. */
-  private earlyDeaths = 0
-  private earlyDeathAt = -Infinity
+  private readonly outages = new Outages()
   private readonly overdueChecks = new OverdueChecks<A>()
-  /** Since when no connection has been usable; `undefined` while one is. */
-  private unusableSince: number | undefined = undefined
   private housekeepingAt: number
   private lastId = 0
   private readonly decisions = new Decisions<A>()
 
   constructor(options: EngineOptions, now: number) {
     this.options = options
+    this.maxConnecting = options.maxConnecting
     this.housekeepingAt = now + housekeepingInterval
   }
 
@@ -136,11 +73,11 @@ export class Engine<A> implements PlannerView {
   get limit(): number {
     return this.options.maxConnections
   }
+  get outage(): Outage | undefined {
+    return this.outages.current
+  }
   get minConnections(): number {
     return this.options.minConnections
-  }
-  get maxConnecting(): number {
-    return this.options.maxConnecting
   }
   get warmupBatchSize(): number {
     return this.options.warmupBatchSize
@@ -275,10 +212,7 @@ export class Engine<A> implements PlannerView {
     connection.provenAt = now
     connection.proof = this.doubt
     connection.expiresAt = now + this.options.maxLifetime * (1 - lifetimeJitter * this.options.random())
-    if (this.outage !== undefined) {
-      this.outage = undefined
-      this.reopenedAt = now
-    }
+    this.outages.end(now)
     if (this.state === "starting" || this.state === "unavailable") this.enter("ready")
     this.settle(connection, now)
     this.endBatch(now)
@@ -368,7 +302,7 @@ export class Engine<A> implements PlannerView {
   drain(): void {
     if (this.state === "draining" || this.state === "closed") return
     this.enter("draining")
-    this.outage = undefined
+    this.outages.current = undefined
     this.refuseAll("closed")
     for (const connection of this.connections) {
       if (connection.state === "inUse") this.condemn(connection, "poolClosed")
@@ -394,25 +328,13 @@ export class Engine<A> implements PlannerView {
    */
   private foundDead(connection: Connection<A>, now: number): void {
     if (this.options.canCheck) this.doubt++
-    if (now - (connection.openedAt ?? now) >= steadyAfter) return
-    if (now - this.earlyDeathAt >= chanceInterval && this.isSteady(now)) this.earlyDeaths = 0
-    this.earlyDeathAt = now
-    if (++this.earlyDeaths > deathsByChance) this.failed(connection, "transient", now)
-  }
-
-  /** The last outage, if there was one, has been over for long enough to be over for good. */
-  private isSteady(now: number): boolean {
-    return now - this.reopenedAt >= steadyAfter
+    if (this.outages.isDrop(connection.openedAt ?? now, now)) this.failed(connection, "transient", now)
   }
 
   /** An attempt to have a connection failed. The next one is the retry schedule's to allow. */
   private failed(connection: Connection<A>, kind: FailureKind, now: number): void {
-    const isFirst = this.outage === undefined
-    this.outage ??= new Outage(now)
-    this.outage.failures++
-    // Of an earlier outage's probe, this one's schedule knows nothing.
-    if (!isFirst && connection.probeOf !== this.outage) return
-    this.decisions.add({ _tag: "Backoff", kind, startsOver: isFirst && this.isSteady(now) })
+    const startsOver = this.outages.current === undefined && this.outages.isSteady(now)
+    if (this.outages.fail(connection.probeOf, now)) this.decisions.add({ _tag: "Backoff", kind, startsOver })
   }
 
   private endLease(connection: Connection<A>): void {
@@ -575,12 +497,8 @@ export class Engine<A> implements PlannerView {
     const connection = new Connection<A>(++this.lastId)
     this.connections.add(connection)
     this.connecting++
-    if (this.outage !== undefined) {
-      this.outage.probeDue = false
-      this.outage.nextProbeAt = undefined
-      connection.probeOf = this.outage
-      this.counters.retries++
-    }
+    connection.probeOf = this.outages.probe()
+    if (connection.probeOf !== undefined) this.counters.retries++
     this.decisions.add({ _tag: "Open", connection })
   }
 
@@ -623,6 +541,7 @@ export class Engine<A> implements PlannerView {
     if (this.state === "draining" || this.state === "closed") return
     this.expireWaiters(now)
     this.promptChecks -= this.overdueChecks.take(now)
+    this.maxConnecting = this.outages.isDropping(now) ? 1 : this.options.maxConnecting
     if (this.waiters.length > 0 && this.idle.length > 0) this.serveFromIdle(now)
     this.assessAvailability(now)
     for (let wanted = connectionsWanted(this, now); wanted > 0; wanted--) this.open()
@@ -650,8 +569,7 @@ export class Engine<A> implements PlannerView {
   }
 
   private assessAvailability(now: number): void {
-    if (this.usable > 0) this.unusableSince = undefined
-    else this.unusableSince ??= now
+    this.outages.look(this.usable, now)
     if (now >= this.unavailableAt()) {
       this.enter("unavailable")
       this.refuseAll("unavailable")
@@ -660,10 +578,7 @@ export class Engine<A> implements PlannerView {
 
   /** When the pool, if nothing changes, will have been without a usable connection and failing for too long. */
   private unavailableAt(): number {
-    if (this.state !== "ready" || this.outage === undefined || this.unusableSince === undefined) return Infinity
-    // Nobody has needed a connection since the last failure, so nobody knows.
-    if (this.outage.probeDue) return Infinity
-    return Math.max(this.outage.since, this.unusableSince) + this.options.unavailableAfter
+    return this.state === "ready" ? this.outages.hopelessSince() + this.options.unavailableAfter : Infinity
   }
 
   /** Retires a few from the cold end: never so many at once that callers would notice. */

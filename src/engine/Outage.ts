@@ -15,3 +15,78 @@ export class Outage {
     this.since = since
   }
 }
+
+/** What has gone well for this long is no accident, in milliseconds: a connection's life, the end of an outage. */
+const steadyAfter = 1000
+
+/** So many connections may die young within this interval, in milliseconds, and it is still chance. */
+const deathsByChance = 2
+const chanceInterval = 10_000
+
+/** Whether the server can be reached: the outage of now, and how steady things have been since the last. */
+export class Outages {
+  current: Outage | undefined = undefined
+  private reopenedAt = -Infinity
+  private earlyDeaths = 0
+  private earlyDeathAt = -Infinity
+  /** Since when no connection has been usable; `undefined` while one is. */
+  private unusableSince: number | undefined = undefined
+
+  /**
+   * An attempt to have a connection failed; says whether the retry schedule is to be asked. It is once per outage and
+   * once per probe: of an earlier outage's probe, and of attempts that began before, this one's schedule knows nothing.
+   */
+  fail(probeOf: Outage | undefined, now: number): boolean {
+    const isFirst = this.current === undefined
+    this.current ??= new Outage(now)
+    this.current.failures++
+    return isFirst || probeOf === this.current
+  }
+
+  /** A connection is about to be opened: during an outage it is the one attempt of a backoff step. */
+  probe(): Outage | undefined {
+    if (this.current === undefined) return undefined
+    this.current.probeDue = false
+    this.current.nextProbeAt = undefined
+    return this.current
+  }
+
+  /** A connection has opened. */
+  end(now: number): void {
+    if (this.current !== undefined) this.reopenedAt = now
+    this.current = undefined
+  }
+
+  /** The last outage, if there was one, has been over for long enough to be over for good. */
+  isSteady(now: number): boolean {
+    return now - this.reopenedAt >= steadyAfter
+  }
+
+  /**
+   * A connection died; says whether that is to be taken for a failed attempt. When one after the other does nothing but
+   * open, as behind a proxy whose server is gone, that is no better than not opening.
+   */
+  isDrop(openedAt: number, now: number): boolean {
+    if (now - openedAt >= steadyAfter) return false
+    if (now - this.earlyDeathAt >= chanceInterval && this.isSteady(now)) this.earlyDeaths = 0
+    this.earlyDeathAt = now
+    return ++this.earlyDeaths > deathsByChance
+  }
+
+  /** The server has been dropping what it takes, and has not yet shown that it no longer does. */
+  isDropping(now: number): boolean {
+    return this.earlyDeaths > deathsByChance && !this.isSteady(now)
+  }
+
+  /** Notes how many connections are usable. */
+  look(usable: number, now: number): void {
+    if (usable > 0) this.unusableSince = undefined
+    else this.unusableSince ??= now
+  }
+
+  /** Since when there has been nothing to lend and no way to open anything; never, if there is or nobody has looked. */
+  hopelessSince(): number {
+    if (this.current === undefined || this.current.probeDue || this.unusableSince === undefined) return Infinity
+    return Math.max(this.current.since, this.unusableSince)
+  }
+}

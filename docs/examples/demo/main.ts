@@ -57,8 +57,7 @@ const underLoad = Effect.fn("underLoad")(function* (url: string, plan: Plan, isF
     if (canKill) outages.push(yield* Outage.run(plan.awayMillis))
     yield* Effect.sleep(plan.calmMillis)
   })
-  // Ctrl-C ends the load, not the summary.
-  yield* isForever ? Effect.exit(Effect.forever(round)) : round
+  yield* isForever ? Effect.forever(round) : round
   yield* Fiber.interruptAll(background)
   return { mostSessions, outages }
 })
