@@ -385,18 +385,8 @@ export class Engine<A> implements PlannerView {
     const { canCheck, checkAfterIdle } = this.options
     connection.freshUntil = Math.min(canCheck ? connection.restsSince + checkAfterIdle : Infinity, connection.expiresAt)
     connection.isBackgroundCheck = false
-    if (isBackgroundCheck) this.idle.addFromCold(connection, this.compareWarmth)
-    else this.idle.addFromWarm(connection, this.compareWarmth)
-  }
-
-  /**
-   * The order of the idle list: those proven since the last doubt before the others, the last used first. Borrowers look
-   * at the warmest only, and so if any may be lent without a check, it is that one.
-   */
-  private readonly compareWarmth = (self: Connection<A>, that: Connection<A>): number => {
-    const isTrusted = self.proof === this.doubt
-    if (isTrusted !== (that.proof === this.doubt)) return isTrusted ? 1 : -1
-    return self.restsSince - that.restsSince
+    if (isBackgroundCheck) this.idle.addFromCold(connection, this.doubt)
+    else this.idle.addFromWarm(connection, this.doubt)
   }
 
   /** The first in line whose deadline has not passed. Those whose has are refused: a lease would be of no use to them. */

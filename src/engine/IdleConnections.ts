@@ -1,9 +1,16 @@
 import type { Connection } from "./Connection.ts"
 
+/** Which of two is warmer: one proven since the last doubt before one that was not, then the one used last. */
+const compareWarmth = <A>(self: Connection<A>, that: Connection<A>, doubt: number): number => {
+  const isTrusted = self.proof === doubt
+  if (isTrusted !== (that.proof === doubt)) return isTrusted ? 1 : -1
+  return self.restsSince - that.restsSince
+}
+
 /**
- * The idle connections, warmest (most recently used) first. Borrowers take from the warm end, so that the cold end
- * shows how many are not needed. Linked through the connections themselves: lending and
- * returning are O(1).
+ * The idle connections, warmest first. Borrowers take from the warm end and look no further: if any may be lent without a
+ * check, it is the warmest. The cold end shows how many are not needed. Linked through the connections themselves, so
+ * that lending and returning are O(1); one that comes back late, from a reset, passes those that came before it.
  */
 export class IdleConnections<A> {
   warmest: Connection<A> | undefined = undefined
@@ -11,16 +18,16 @@ export class IdleConnections<A> {
   length = 0
 
   /** Adds it before all that are not warmer, from the warm end: mostly that is where it goes. */
-  addFromWarm(connection: Connection<A>, compare: (self: Connection<A>, that: Connection<A>) => number): void {
+  addFromWarm(connection: Connection<A>, doubt: number): void {
     let colder = this.warmest
-    while (colder !== undefined && compare(connection, colder) < 0) colder = colder.colder
+    while (colder !== undefined && compareWarmth(connection, colder, doubt) < 0) colder = colder.colder
     this.link(connection, colder === undefined ? this.coldest : colder.warmer, colder)
   }
 
   /** Adds it behind all that are not colder, from the cold end. */
-  addFromCold(connection: Connection<A>, compare: (self: Connection<A>, that: Connection<A>) => number): void {
+  addFromCold(connection: Connection<A>, doubt: number): void {
     let warmer = this.coldest
-    while (warmer !== undefined && compare(connection, warmer) > 0) warmer = warmer.warmer
+    while (warmer !== undefined && compareWarmth(connection, warmer, doubt) > 0) warmer = warmer.warmer
     this.link(connection, warmer, warmer === undefined ? this.warmest : warmer.colder)
   }
 
