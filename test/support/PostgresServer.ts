@@ -149,16 +149,33 @@ const launch = (bin: string, args: ReadonlyArray<string>): Effect.Effect<ChildPr
     child.once("exit", () => resume(Effect.fail(new PostgresServerError({ step: "start", output }))))
   })
 
-/** The postmaster and its children: a child makes itself the leader of its own group, so a group is not enough. */
-const processesOf = (child: ChildProcess): ReadonlyArray<number> => {
-  if (child.pid === undefined) return []
+/** Every process and its parent: from `/proc` where there is one, since a slim machine has no `ps`. */
+const processes = (): ReadonlyArray<readonly [pid: number, parent: number]> => {
+  if (fs.existsSync("/proc/self/stat")) {
+    return fs.readdirSync("/proc").flatMap((name) => {
+      if (!/^\d+$/.test(name)) return []
+      try {
+        // The name of the program stands in parentheses and may hold anything; the parent is the second word after it.
+        const stat = fs.readFileSync(`/proc/${name}/stat`, "utf8")
+        return [[Number(name), Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1])] as const]
+      } catch {
+        // It has ended meanwhile.
+        return []
+      }
+    })
+  }
   const listed = spawnSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" }).stdout ?? ""
-  const children = listed
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/).map(Number))
-    .flatMap(([pid, parent]) => (pid !== undefined && parent === child.pid ? [pid] : []))
-  return [child.pid, ...children]
+  return listed.split("\n").map((line) => {
+    const [pid = NaN, parent = NaN] = line.trim().split(/\s+/).map(Number)
+    return [pid, parent] as const
+  })
 }
+
+/** The postmaster and its children: a child makes itself the leader of its own group, so a group is not enough. */
+const processesOf = (child: ChildProcess): ReadonlyArray<number> =>
+  child.pid === undefined
+    ? []
+    : [child.pid, ...processes().flatMap(([pid, parent]) => (parent === child.pid ? [pid] : []))]
 
 const send = (child: ChildProcess, signal: NodeJS.Signals): void => {
   for (const pid of processesOf(child)) {
