@@ -333,7 +333,8 @@ export class Engine<A> implements PlannerView {
 
   /** An attempt to have a connection failed. The next one is the retry schedule's to allow. */
   private failed(connection: Connection<A>, kind: FailureKind, now: number): void {
-    const startsOver = this.outages.current === undefined && this.outages.isSteady(now)
+    if (this.state === "draining") return
+    const startsOver = this.outage === undefined && this.outages.isSteady(now)
     if (this.outages.fail(connection.probeOf, now)) this.decisions.add({ _tag: "Backoff", kind, startsOver })
   }
 
@@ -412,8 +413,9 @@ export class Engine<A> implements PlannerView {
   }
 
   private refuseAll(refusal: Refusal): void {
-    for (let waiter = this.waiters.first; waiter !== undefined; waiter = this.waiters.first)
+    for (let waiter = this.waiters.first; waiter !== undefined; waiter = this.waiters.first) {
       this.refuse(waiter, refusal)
+    }
   }
 
   private refusal(now: number): Refusal | undefined {
@@ -449,7 +451,7 @@ export class Engine<A> implements PlannerView {
     return connection.condemned ?? (this.isFailing ? undefined : retirementReason(connection, this.options, now))
   }
 
-  /** Connects fail, and more are needed: while that lasts, an old connection is better than none. */
+  /** Connects fail, and somebody needs one. While that lasts, an old connection is better than none. */
   private get isFailing(): boolean {
     return this.outage !== undefined && !this.outage.probeDue
   }

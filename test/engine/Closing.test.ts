@@ -256,3 +256,16 @@ describe("a pool that is closed before it starts", () => {
     assert.strictEqual(pool.engine.state, "closed")
   })
 })
+
+describe("a connection that dies while the pool drains", () => {
+  it("asks for no other attempt", () => {
+    const pool = EngineDriver.withIdle(3)
+    const loans = [pool.borrow(), pool.borrow(), pool.borrow()]
+    pool.drain()
+    pool.decided()
+    for (const { connection } of loans) pool.died(connection.id)
+    for (const loan of loans) pool.release(loan, "broken")
+    assert.isFalse(pool.decided().some((decision) => decision.startsWith("Backoff")))
+    assert.isUndefined(pool.engine.outage)
+  })
+})
