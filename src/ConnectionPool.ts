@@ -111,10 +111,12 @@ export const make = Effect.fn("ConnectionPool.make")(function* <A, E, R>(
 ): Effect.fn.Return<ConnectionPool<A>, PoolConfigError | ConnectError, R | Scope.Scope> {
   const checked = yield* PoolConfig.make(config, connector.problems)
   // A scope of its own, which ends at once if the pool does not come to be: a pool that nobody holds must not go on.
-  const scope = yield* Effect.flatMap(Effect.scope, Scope.fork)
-  return yield* build(connector, checked).pipe(
-    Scope.provide(scope),
-    Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void))
+  return yield* Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.flatMap(Effect.scope, Scope.fork), (scope) =>
+      Effect.onExit(restore(Scope.provide(build(connector, checked), scope)), (exit) =>
+        Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void
+      )
+    )
   )
 })
 

@@ -77,6 +77,8 @@ export class Connection<A> {
   checkAfterReset = false
   /** It is being checked for a waiter, and the check is not overdue. */
   isPromptCheck = false
+  /** When the check that runs for a waiter becomes overdue. */
+  checkOverdueAt = 0
   /** It is being checked in the background and returns to the cold end. */
   isBackgroundCheck = false
   warmer: Connection<A> | undefined = undefined

@@ -238,7 +238,7 @@ export class Engine<A> implements PlannerView {
   /** The backoff step has ended: one attempt may be made, now or when somebody needs it. */
   backoffEnded(now: number): void {
     if (this.outage === undefined) return
-    this.outage.probeDue = true
+    this.outages.probeMayBeMade(now)
     this.plan(now)
   }
 
@@ -485,11 +485,11 @@ export class Engine<A> implements PlannerView {
     this.decisions.add({ _tag: "Check", connection })
   }
 
-  private open(): void {
+  private open(now: number): void {
     const connection = new Connection<A>(++this.lastId)
     this.connections.add(connection)
     this.connecting++
-    connection.probeOf = this.outages.probe()
+    connection.probeOf = this.outages.probe(now)
     if (connection.probeOf !== undefined) this.counters.retries++
     this.decisions.add({ _tag: "Open", connection })
   }
@@ -536,7 +536,7 @@ export class Engine<A> implements PlannerView {
     this.maxConnecting = this.outages.isDropping(now) ? 1 : this.options.maxConnecting
     if (this.waiters.length > 0 && this.idle.length > 0) this.serveFromIdle(now)
     this.assessAvailability(now)
-    for (let wanted = connectionsWanted(this, now); wanted > 0; wanted--) this.open()
+    for (let wanted = connectionsWanted(this, now); wanted > 0; wanted--) this.open(now)
   }
 
   private serveFromIdle(now: number): void {

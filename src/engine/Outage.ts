@@ -6,13 +6,20 @@ export class Outage {
   /** When the first connect failed. */
   readonly since: number
   failures = 0
-  /** The backoff step has ended and its one attempt may be made. */
-  probeDue = false
+  /** Since when the backoff step has ended and its one attempt may be made; `undefined` while neither. */
+  probeDueAt: number | undefined = undefined
+  /** How long, in all, an attempt could have been made and was not, since nobody needed one or there was no room. */
+  unlooked = 0
   /** When the next attempt is due, as far as the retry schedule has said. */
   nextProbeAt: number | undefined = undefined
 
   constructor(since: number) {
     this.since = since
+  }
+
+  /** One attempt may be made. */
+  get probeDue(): boolean {
+    return this.probeDueAt !== undefined
   }
 }
 
@@ -37,6 +44,7 @@ export class Outages {
    * once per probe: of an earlier outage's probe, and of attempts that began before, this one's schedule knows nothing.
    */
   fail(probeOf: Outage | undefined, now: number): boolean {
+    this.forgetDeaths(now)
     const isFirst = this.current === undefined
     this.current ??= new Outage(now)
     this.current.failures++
@@ -44,11 +52,17 @@ export class Outages {
   }
 
   /** A connection is about to be opened: during an outage it is the one attempt of a backoff step. */
-  probe(): Outage | undefined {
+  probe(now: number): Outage | undefined {
     if (this.current === undefined) return undefined
-    this.current.probeDue = false
+    this.current.unlooked += now - (this.current.probeDueAt ?? now)
+    this.current.probeDueAt = undefined
     this.current.nextProbeAt = undefined
     return this.current
+  }
+
+  /** The backoff step has ended. */
+  probeMayBeMade(now: number): void {
+    if (this.current !== undefined) this.current.probeDueAt ??= now
   }
 
   /** A connection has opened. */
@@ -68,9 +82,15 @@ export class Outages {
    */
   isDrop(openedAt: number, now: number): boolean {
     if (now - openedAt >= steadyAfter) return false
-    if (now - this.earlyDeathAt >= chanceInterval && this.isSteady(now)) this.earlyDeaths = 0
+    this.forgetDeaths(now)
     this.earlyDeathAt = now
     return ++this.earlyDeaths > deathsByChance
+  }
+
+  /** Deaths long ago, after which things have been steady, say nothing about today. */
+  private forgetDeaths(now: number): void {
+    const isLongAgo = now - this.earlyDeathAt >= chanceInterval
+    if (isLongAgo && this.current === undefined && this.isSteady(now)) this.earlyDeaths = 0
   }
 
   /** The server has been dropping what it takes, and has not yet shown that it no longer does. */
@@ -84,9 +104,12 @@ export class Outages {
     else this.unusableSince ??= now
   }
 
-  /** Since when there has been nothing to lend and no way to open anything; never, if there is or nobody has looked. */
+  /**
+   * Since when there has been nothing to lend and no way to open anything; never, if there is something, or an attempt
+   * may be made and is not. Time in which nobody looked does not count.
+   */
   hopelessSince(): number {
     if (this.current === undefined || this.current.probeDue || this.unusableSince === undefined) return Infinity
-    return Math.max(this.current.since, this.unusableSince)
+    return Math.max(this.current.since, this.unusableSince) + this.current.unlooked
   }
 }

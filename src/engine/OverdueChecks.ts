@@ -13,7 +13,8 @@ export class OverdueChecks<A> {
   private readonly expected: Array<Expected<A>> = []
 
   expect(connection: Connection<A>, now: number): void {
-    this.expected.push({ connection, overdueAt: now + patience })
+    connection.checkOverdueAt = now + patience
+    this.expected.push({ connection, overdueAt: connection.checkOverdueAt })
   }
 
   /** When the next one becomes overdue. Those that have ended meanwhile are let go on the way. */
@@ -32,7 +33,11 @@ export class OverdueChecks<A> {
     return count
   }
 
+  /** An entry is for one check: the connection may be in another one by now. */
   private forgetEnded(): void {
-    while (this.expected[0]?.connection.isPromptCheck === false) this.expected.shift()
+    for (let first = this.expected[0]; first !== undefined; first = this.expected[0]) {
+      if (first.connection.isPromptCheck && first.connection.checkOverdueAt === first.overdueAt) return
+      this.expected.shift()
+    }
   }
 }

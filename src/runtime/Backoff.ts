@@ -5,15 +5,13 @@ import type * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
 import type { FailureKind } from "../PoolError.ts"
 import * as RetryPolicy from "../RetryPolicy.ts"
+import { endedEarly } from "./Failures.ts"
 import type { PoolRuntime } from "./PoolRuntime.ts"
 
 type Step = (
   now: number,
   input: FailureKind
 ) => Pull.Pull<[Duration.Duration, Duration.Duration], never, Duration.Duration>
-
-/** What is to be said of an outage in which connects succeed. */
-const endedEarly = "connections end as soon as they are open"
 
 /** The pool's one walk along the retry schedule: a step for each failed probe, back to its start after a recovery. */
 export class Backoff<A> {

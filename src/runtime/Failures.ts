@@ -60,9 +60,12 @@ export const failureOf = <A>(connector: BoundConnector<A>, cause: Cause.Cause<un
   return { kind: kindOf(connector, cause), message: describe(error), cause: error, at }
 }
 
+/** What is to be said of an outage in which connects succeed. */
+export const endedEarly = "connections end as soon as they are open"
+
 /** The failure as it stands in errors and status. */
 export const toConnectFailure = (
-  { at, kind, message }: Failure,
+  { at, kind, message }: Pick<Failure, "at" | "kind" | "message">,
   attempts: number,
   retryInMillis: number | undefined
 ): ConnectFailure => ({

@@ -11,7 +11,7 @@ import {
   type Snapshot,
   type TimeoutDiagnosis
 } from "../PoolError.ts"
-import { toConnectFailure } from "./Failures.ts"
+import { endedEarly, toConnectFailure } from "./Failures.ts"
 import type { PoolRuntime } from "./PoolRuntime.ts"
 
 /** What a caller who is refused for lack of room is told to wait, when nothing better is known. */
@@ -31,10 +31,12 @@ export const snapshotOf = <A>(engine: Engine<A>): Snapshot => ({
 
 /** The failure that keeps the pool from connecting; nothing while it can. */
 export const lastFailureOf = <A>(runtime: PoolRuntime<A>): ConnectFailure | undefined => {
-  const { engine, lastFailure } = runtime
-  if (engine.outage === undefined || lastFailure === undefined) return undefined
-  const { failures, nextProbeAt } = engine.outage
-  return toConnectFailure(lastFailure, failures, nextProbeAt === undefined ? undefined : nextProbeAt - runtime.now())
+  const { outage } = runtime.engine
+  if (outage === undefined) return undefined
+  const now = runtime.now()
+  const at = runtime.clock.currentTimeMillisUnsafe() - (now - outage.since)
+  const failure = runtime.lastFailure ?? { kind: "transient" as const, message: endedEarly, at }
+  return toConnectFailure(failure, outage.failures, outage.nextProbeAt && outage.nextProbeAt - now)
 }
 
 const diagnose = <A>(engine: Engine<A>): TimeoutDiagnosis => {
@@ -50,7 +52,8 @@ const secondsToProbe = (failure: ConnectFailure | undefined): number =>
 export const refusalError = <A>(runtime: PoolRuntime<A>, refusal: Refusal, waiter?: Waiter<unknown>): AcquireError => {
   const { config, engine, name } = runtime
   const lastFailure = lastFailureOf(runtime)
-  const failure = lastFailure === undefined ? {} : { lastFailure, cause: runtime.lastFailure?.cause }
+  const cause = runtime.lastFailure === undefined ? {} : { cause: runtime.lastFailure.cause }
+  const failure = lastFailure === undefined ? {} : { lastFailure, ...cause }
   switch (refusal) {
     case "timeout":
       return new AcquireTimeout({

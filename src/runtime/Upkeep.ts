@@ -50,6 +50,7 @@ export const connect = Effect.fnUntraced(function* <A>(runtime: PoolRuntime<A>, 
   if (Exit.isSuccess(exit)) {
     resource.settle(exit.value)
     if (connector.closed !== undefined) resource.watcher = runtime.fork(watch(runtime, connection))
+    runtime.lastFailure = undefined
     runtime.transition(() => engine.opened(connection, runtime.now()))
     Deferred.doneUnsafe(runtime.firstConnect, Exit.void)
   } else {

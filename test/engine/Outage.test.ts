@@ -523,3 +523,45 @@ describe("a connection that died in use", () => {
     assert.include(pool.decided(), "Changed unavailable")
   })
 })
+
+describe("a probe that is made long after it was due", () => {
+  it("has its chance before the pool is called unavailable", () => {
+    const pool = EngineDriver.withIdle(0)
+    const first = pool.wait("a")
+    pool.decided()
+    pool.openFailed(1)
+    pool.closed(1)
+    pool.cancel(first)
+    pool.advance(1000)
+    pool.backoffEnded()
+    pool.advance(3_600_000)
+    pool.decided()
+    pool.wait("b")
+    assert.deepStrictEqual(pool.decided(), ["Open 2"])
+    assert.isAbove(pool.engine.wakeAt(), pool.now)
+    pool.advance(1)
+    assert.deepStrictEqual(pool.decided(), [])
+  })
+})
+
+describe("connections that died young long ago", () => {
+  it("do not make a recovery slow", () => {
+    const pool = EngineDriver.withIdle(3, { maxConnections: 10, canCheck: false })
+    for (const id of [1, 2]) pool.died(id)
+    pool.carryOut()
+    pool.advance(3_600_000)
+    const loan = pool.borrow()
+    for (const name of ["a", "b", "c", "d", "e", "f"]) pool.wait(name)
+    pool.decided()
+    for (const id of [4, 5, 6, 7, 8]) pool.openFailed(id)
+    pool.carryOut()
+    pool.backoffEnded()
+    pool.decided()
+    pool.opened(9)
+    assert.deepStrictEqual(
+      pool.decided().filter((decision) => decision.startsWith("Open")),
+      ["Open 10", "Open 11", "Open 12", "Open 13", "Open 14"]
+    )
+    pool.release(loan)
+  })
+})

@@ -20,7 +20,7 @@ const nothing: PlannerView = {
 
 const wanted = (view: Partial<PlannerView>, now = 0): number => connectionsWanted({ ...nothing, ...view }, now)
 
-const outage = (probeDue: boolean): Outage => Object.assign(new Outage(0), { probeDue })
+const outage = (probeDue: boolean): Outage => Object.assign(new Outage(0), { probeDueAt: probeDue ? 0 : undefined })
 
 describe("connections wanted", () => {
   it("are none where nobody waits and nothing is missing", () => {

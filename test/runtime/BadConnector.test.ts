@@ -359,6 +359,33 @@ describe("a server that takes connections and drops them at once", () => {
   )
 })
 
+describe("an outage of connections that are dropped", () => {
+  it.effect("is told as what it is, with the time to the next attempt, and not as the failure before", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      yield* server.goDown("the failure before")
+      const pool = yield* ConnectionPool.make(server.complete, {
+        ...one,
+        startup: "background",
+        acquireTimeout: "1 second",
+        warmup: { delay: 0 },
+        retry: { initial: "10 seconds", jitter: 0 }
+      })
+      yield* turns()
+      yield* server.comeBack
+      yield* TestClock.adjust("1 minute")
+      server.dropsNew = true
+      yield* Effect.forEach(server.connections, ({ dead }) => Deferred.succeed(dead, undefined))
+      yield* turns(100)
+      const borrower = yield* Effect.forkChild(Effect.flip(ConnectionPool.use(pool, () => Effect.void)))
+      yield* TestClock.adjust("1 second")
+      const error = yield* Fiber.join(borrower)
+      assert.include(error.message, "connections end as soon as they are open")
+      assert.strictEqual(error._tag === "AcquireTimeout" && error.retryAfterSeconds, 9)
+    })
+  )
+})
+
 describe("a connector", () => {
   it.effect("gives back at the end of a check what the check took", () =>
     Effect.gen(function* () {

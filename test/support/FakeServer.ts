@@ -27,6 +27,8 @@ export class FakeServer {
   readonly attempts: Array<number> = []
   readonly connections: Array<FakeConnection> = []
   readonly closed: Array<number> = []
+  /** Connections end as soon as they are open. */
+  dropsNew = false
   live = 0
   mostLive = 0
   checks = 0
@@ -69,6 +71,7 @@ export class FakeServer {
   private open(): FakeConnection {
     const connection = { id: this.connections.length + 1, dead: Deferred.makeUnsafe<void>(), isDirty: false }
     this.connections.push(connection)
+    if (this.dropsNew) Deferred.doneUnsafe(connection.dead, Effect.void)
     this.live++
     this.mostLive = Math.max(this.mostLive, this.live)
     return connection
