@@ -24,7 +24,7 @@ export interface Exponential {
   readonly max: Duration.Input
   /** Each delay is this many times the one before. Default: 2. */
   readonly factor: number
-  /** Each delay is shortened by a random part of up to this share, so that many pools do not knock together. Default: 0.2. */
+  /** Each delay is shortened by up to this share, so that many pools do not knock together. Default: 0.2. */
   readonly jitter: number
 }
 

@@ -38,7 +38,10 @@ export interface Options {
   readonly username?: string | undefined
   /** An effect is run for each connection, for passwords that expire. */
   readonly password?: string | Redacted.Redacted | Effect.Effect<Redacted.Redacted> | undefined
-  /** `true` for TLS with the system's certificates, or the options of Node's `tls.connect`. Default: what the URL says, else none. */
+  /**
+   * `true` for TLS with the system's certificates, or the options of Node's `tls.connect`. Default: what the URL says,
+   * else none.
+   */
   readonly ssl?: boolean | ConnectionOptions | undefined
   /** How the server's `pg_stat_activity` names the connection. Default: `effect-pool`. */
   readonly applicationName?: string | undefined
@@ -48,7 +51,8 @@ export interface Options {
    * When a returned connection is made as new, at the cost of two round trips that no borrower waits for.
    *
    * - `"whenDirty"` (default): after a lease that ran anything but plain `select`, `insert`, `update`, `delete`, `merge`,
-   *   `values`, `table`, `with` or `show`, or one of these with an advisory lock, `set_config` or a temporary table in it. State that is set inside a function of yours is not seen: use `"always"`.
+   *   `values`, `table`, `with` or `show`, or one of these with an advisory lock, `set_config` or a temporary table in
+   *   it. State that is set inside a function of yours is not seen: use `"always"`.
    * - `"always"`, `"never"`: as they say.
    */
   readonly reset?: "whenDirty" | "always" | "never" | undefined

@@ -8,7 +8,10 @@ export class Outage {
   failures = 0
   /** Since when the backoff step has ended and its one attempt may be made; `undefined` while neither. */
   probeDueAt: number | undefined = undefined
-  /** How long, in all, an attempt could have been made and was not, since nobody needed one or there was no room. */
+  /**
+   * How long, without a usable connection, an attempt could have been made and was not, since nobody needed one or there
+   * was no room.
+   */
   unlooked = 0
   /** When the next attempt is due, as far as the retry schedule has said. */
   nextProbeAt: number | undefined = undefined
@@ -54,7 +57,8 @@ export class Outages {
   /** A connection is about to be opened: during an outage it is the one attempt of a backoff step. */
   probe(now: number): Outage | undefined {
     if (this.current === undefined) return undefined
-    this.current.unlooked += now - (this.current.probeDueAt ?? now)
+    const { probeDueAt = now } = this.current
+    this.current.unlooked += now - Math.max(probeDueAt, this.unusableSince ?? now)
     this.current.probeDueAt = undefined
     this.current.nextProbeAt = undefined
     return this.current

@@ -40,7 +40,7 @@ export class PoolRuntime<A> {
   /** Open while the pool is ready, and for good once it is closing: whoever waits must look at the state. */
   readonly ready = Latch.makeUnsafe(false)
   readonly closed = Latch.makeUnsafe(false)
-  /** How the first attempt to connect ended. */
+  /** How the first attempt to connect ended; a pool that closes before it has ended completes it too. */
   readonly firstConnect = Deferred.makeUnsafe<void, ConnectError>()
   /** The last failed attempt of the current outage. */
   lastFailure: Failure | undefined = undefined
@@ -93,6 +93,7 @@ export class PoolRuntime<A> {
     )
   }
 
+  /** Milliseconds of the pool's time, read now. */
   now(): number {
     return this.time.now()
   }

@@ -19,9 +19,9 @@ import type { Resource } from "./Resource.ts"
 type Pooled<A> = Connection<Resource<A>>
 
 /**
- * Runs work on a connection and waits for it no longer than `timeout`. Running out of time is a defect and not a failure,
- * because the connector's classifier is asked about its failures, and this is none of them. Work that is past its time keeps running, since
- * it may not be interruptible; it stays in `resource.work`, and the close that follows ends it.
+ * Runs work on a connection and waits for it no longer than `timeout`. Work that is past its time keeps running, since it
+ * may not be interruptible; it stays in `resource.work`, and the close that follows ends it. Running out of time is a
+ * defect and not a failure: the connector's classifier is asked about its failures, and this is none of them.
  */
 const bounded = Effect.fnUntraced(function* <A, X, E>(
   runtime: PoolRuntime<A>,
@@ -71,8 +71,9 @@ const watch = Effect.fnUntraced(function* <A>(runtime: PoolRuntime<A>, connectio
   const exit = yield* Effect.exit(runtime.connector.closed!(connection.resource.value))
   if (Exit.isFailure(exit) && !Cause.hasFails(exit.cause)) {
     // A watcher that breaks tells nothing about its connection; the checks go on without it.
-    if (Cause.hasDies(exit.cause))
+    if (Cause.hasDies(exit.cause)) {
       runtime.log(Effect.logWarning(`cannot watch connection ${connection.id}`, exit.cause))
+    }
     return
   }
   runtime.transition(() => runtime.engine.died(connection, runtime.now()))
