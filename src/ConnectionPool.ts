@@ -6,6 +6,7 @@
 import { Clock } from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
@@ -14,12 +15,16 @@ import { hasProperty } from "effect/Predicate"
 import { Random } from "effect/Random"
 import * as References from "effect/References"
 import * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import type { Connector } from "./Connector.ts"
 import * as PoolConfig from "./PoolConfig.ts"
-import { type AcquireError, type ConnectError, PoolClosed, type PoolConfigError } from "./PoolError.ts"
+import { audit as auditEngine } from "./engine/Audit.ts"
+import type { PoolEvent } from "./PoolEvent.ts"
+import { type AcquireError, type ConnectError, PoolClosed, type PoolConfigError, PoolNotReady } from "./PoolError.ts"
 import { PoolStatus } from "./PoolStatus.ts"
 import { bind } from "./runtime/BoundConnector.ts"
+import { events as readEvents, recentEvents as readRecentEvents } from "./runtime/Events.ts"
 import { borrowInScope, borrowWhile } from "./runtime/Lending.ts"
 import { PoolRuntime } from "./runtime/PoolRuntime.ts"
 import { lastFailureOf, snapshotOf } from "./runtime/Refusals.ts"
@@ -61,6 +66,7 @@ export interface Lease<out A> {
 interface PoolImpl<in out A> extends ConnectionPool<A> {
   readonly runtime: PoolRuntime<A>
   readonly acquire: Effect.Effect<A, AcquireError, Scope.Scope>
+  readonly reserve: Effect.Effect<A, AcquireError, Scope.Scope>
 }
 
 const runtimeOf = <A>(pool: ConnectionPool<A>): PoolRuntime<A> => (pool as PoolImpl<A>).runtime
@@ -147,7 +153,8 @@ const build = Effect.fnUntraced(function* <A, E, R>(connector: Connector<A, E, R
     name,
     config,
     runtime,
-    acquire: borrowInScope(runtime, (connection) => connection.resource.exit),
+    acquire: borrowInScope(runtime, ({ connection }) => connection.resource.exit),
+    reserve: borrowInScope(runtime, ({ connection }) => connection.resource.exit, true),
     pipe() {
       return pipeArguments(this, arguments)
     }
@@ -162,7 +169,7 @@ const build = Effect.fnUntraced(function* <A, E, R>(connector: Connector<A, E, R
  * is returned however the scope ends; after an interruption or a defect it is checked or discarded before anyone else
  * gets it.
  *
- * Fails with `AcquireTimeout`, `ServiceUnavailable` (503), `PoolOverloaded` or `PoolClosed`.
+ * Fails with `AcquireTimeout`, `ServiceUnavailable` (503), `PoolOverloaded`, `PoolDeadlock` or `PoolClosed`.
  *
  * **Example** (Two statements on one connection)
  *
@@ -190,6 +197,42 @@ const build = Effect.fnUntraced(function* <A, E, R>(connector: Connector<A, E, R
  */
 export const acquire = <A>(pool: ConnectionPool<A>): Effect.Effect<A, AcquireError, Scope.Scope> =>
   (pool as PoolImpl<A>).acquire
+
+/**
+ * Borrows a connection that nobody else has, until the surrounding scope closes: for a transaction, or whatever else may not
+ * be mixed with the work of others. Where connections are not shared (`concurrency: 1`, the default) every lease is of this
+ * kind, and this is {@link acquire}.
+ *
+ * Where they are shared, those who reserve wait in a line of their own. The pool lets a connection empty for each of them,
+ * and goes on sharing the others meanwhile; a connection that becomes free goes to whoever came first in either line.
+ *
+ * Fails like {@link acquire}.
+ *
+ * **Example** (A session of one's own among shared ones)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const session = Connector.make({ name: "session", connect: Effect.sync(() => ({ inTransaction: false })) })
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(session, { maxConnections: 2, concurrency: 8 })
+ *   return yield* Effect.scoped(
+ *     Effect.gen(function* () {
+ *       const mine = yield* ConnectionPool.reserve(pool)
+ *       const other = yield* ConnectionPool.acquire(pool)
+ *       return mine === other // => false
+ *     })
+ *   )
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @category borrowing
+ * @since 0.1.0
+ */
+export const reserve = <A>(pool: ConnectionPool<A>): Effect.Effect<A, AcquireError, Scope.Scope> =>
+  (pool as PoolImpl<A>).reserve
 
 /**
  * Borrows a connection while an effect runs. Needs no scope, and is the fastest way to borrow.
@@ -224,21 +267,23 @@ export const use: {
  */
 export const lease = <A>(pool: ConnectionPool<A>): Effect.Effect<Lease<A>, AcquireError, Scope.Scope> => {
   const runtime = runtimeOf(pool)
-  return borrowInScope(runtime, (connection) => {
-    const { id, lease, leasedAt, openedAt, resource, uses } = connection
+  return borrowInScope(runtime, (lease) => {
+    const { id, openedAt, resource, uses } = lease.connection
+    const loan = lease.id
     return Effect.succeed({
       connection: resource.value,
       id,
-      age: leasedAt - (openedAt ?? leasedAt),
+      age: lease.since - (openedAt ?? lease.since),
       uses,
-      discard: Effect.sync(() => runtime.engine.discard(connection, lease))
+      discard: Effect.sync(() => runtime.engine.discard(lease, loan, runtime.now()))
     })
   })
 }
 
 /**
  * Says that a connection must not be lent again: it is closed now if it is idle, else when its borrower returns it, and
- * replaced when it is needed. A value that is not a connection of this pool changes nothing.
+ * replaced when it is needed. A value that is not a connection of this pool changes nothing. O(1) for connections that are
+ * objects.
  *
  * @category borrowing
  * @since 0.1.0
@@ -249,10 +294,8 @@ export const invalidate: {
 } = dual(2, <A>(pool: ConnectionPool<A>, connection: A): Effect.Effect<void> =>
   Effect.sync(() => {
     const runtime = runtimeOf(pool)
-    for (const candidate of runtime.engine.connections) {
-      if (candidate.openedAt === undefined || candidate.resource.value !== connection) continue
-      return runtime.transition(() => runtime.engine.invalidate(candidate, runtime.now()))
-    }
+    const found = runtime.find(connection)
+    if (found !== undefined) runtime.transition(() => runtime.engine.invalidate(found, runtime.now()))
   })
 )
 
@@ -265,35 +308,313 @@ export const invalidate: {
 export const status = <A>(pool: ConnectionPool<A>): Effect.Effect<PoolStatus> =>
   Effect.sync(() => {
     const runtime = runtimeOf(pool)
-    const { counters, options, state } = runtime.engine
+    const { counters, leases, maxConnections, minConnections, state } = runtime.engine.ledger
     const lastFailure = lastFailureOf(runtime)
     return new PoolStatus({
       name: runtime.name,
       state,
-      ...snapshotOf(runtime.engine),
-      minConnections: options.minConnections,
-      maxConnections: options.maxConnections,
+      ...snapshotOf(runtime.engine.ledger),
+      leases: leases.length,
+      minConnections,
+      maxConnections,
       ...counters,
       ...(lastFailure === undefined ? {} : { lastFailure })
     })
   })
 
 /**
- * Waits until the pool is ready: at once if it is, as long as it takes if it is starting or unavailable. Bound it with
- * `Effect.timeout` where that may be too long. Fails with `PoolClosed` when the pool closes instead.
+ * What happens in the pool from now on, up to its end; see `PoolEvent`. A reader costs the pool nothing while it reads and
+ * holds nothing back: it reads from the last 1000 facts, and one that falls behind gets `EventsMissed` and goes on.
+ *
+ * **Example** (Watch connections come and go)
+ *
+ * ```ts
+ * import { Effect, Fiber, Stream } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const counter = Connector.make({ name: "counter", connect: Effect.sync(() => ({ count: 0 })) })
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(counter, { minConnections: 1 })
+ *   const fiber = yield* Effect.forkChild(
+ *     Stream.runCollect(Stream.take(ConnectionPool.events(pool), 3)),
+ *     { startImmediately: true }
+ *   )
+ *   yield* ConnectionPool.use(pool, () => Effect.void)
+ *   const events = yield* Fiber.join(fiber)
+ *   return events.map(({ _tag }) => _tag) // => ["AcquireStarted", "Acquired", "Released"]
+ * }).pipe(Effect.scoped)
+ * ```
  *
  * @category observing
  * @since 0.1.0
  */
-export const awaitReady = <A>(pool: ConnectionPool<A>): Effect.Effect<void, PoolClosed> =>
+export const events = <A>(pool: ConnectionPool<A>): Stream.Stream<PoolEvent> => readEvents(runtimeOf(pool))
+
+/**
+ * The flight recorder: the last 1000 facts about the pool and its connections and the last 1000 about leases, oldest first.
+ *
+ * @category observing
+ * @since 0.1.0
+ */
+export const recentEvents = <A>(pool: ConnectionPool<A>): Effect.Effect<ReadonlyArray<PoolEvent>> =>
+  Effect.sync(() => readRecentEvents(runtimeOf(pool)))
+
+/**
+ * What contradicts the pool's promises, one sentence each; empty when all is well. The pool counts everything again, which
+ * takes a look at every connection, lease and waiter: for simulations and for a suspicion, not for a dashboard.
+ *
+ * @category observing
+ * @since 0.1.0
+ */
+export const audit = <A>(pool: ConnectionPool<A>): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.sync(() => {
+    const runtime = runtimeOf(pool)
+    return auditEngine(runtime.engine, runtime.now())
+  })
+
+/**
+ * Waits until the pool is ready: at once if it is, as long as it takes if it is starting, unavailable or paused, or no
+ * longer than `timeout`.
+ *
+ * Fails with `PoolNotReady` after `timeout`, which says why the attempts to connect have failed so far, and with `PoolClosed`
+ * when the pool closes instead.
+ *
+ * @category observing
+ * @since 0.1.0
+ */
+export function awaitReady<A>(pool: ConnectionPool<A>): Effect.Effect<void, PoolClosed>
+export function awaitReady<A>(
+  pool: ConnectionPool<A>,
+  options: { readonly timeout: Duration.Input }
+): Effect.Effect<void, PoolClosed | PoolNotReady>
+export function awaitReady<A>(
+  pool: ConnectionPool<A>,
+  options?: { readonly timeout: Duration.Input }
+): Effect.Effect<void, PoolClosed | PoolNotReady> {
+  return Effect.suspend((): Effect.Effect<void, PoolClosed | PoolNotReady> => {
+    const runtime = runtimeOf(pool)
+    const ready = Effect.andThen(runtime.ready.await, whileOpen(runtime, Effect.void))
+    if (options === undefined) return ready
+    const since = runtime.now()
+    return Effect.timeoutOrElse(ready, {
+      duration: options.timeout,
+      orElse: () => Effect.suspend(() => Effect.fail(notReady(runtime, since)))
+    })
+  })
+}
+
+const notReady = <A>(runtime: PoolRuntime<A>, since: number): PoolNotReady =>
+  new PoolNotReady({
+    pool: runtime.name,
+    state: runtime.engine.ledger.state,
+    waitedMillis: Math.round(runtime.now() - since),
+    reasons: runtime.failures.reasons,
+    snapshot: snapshotOf(runtime.engine.ledger)
+  })
+
+/** What is asked of a pool that is closing or closed is refused, and changes nothing. */
+const whileOpen = <A, B, E>(
+  runtime: PoolRuntime<A>,
+  operation: Effect.Effect<B, E>
+): Effect.Effect<B, E | PoolClosed> =>
+  Effect.suspend((): Effect.Effect<B, E | PoolClosed> =>
+    runtime.engine.ledger.isEnding ? Effect.fail(new PoolClosed({ pool: runtime.name })) : operation
+  )
+
+/**
+ * Gives the pool other limits while it runs. What is missing from a higher minimum is opened; what is above a lower maximum
+ * closes: connects in flight at once, then idle connections, then those in use as they come back. Until then the pool has
+ * more than its maximum, and opens nothing.
+ *
+ * Fails with `PoolConfigError`, and changes nothing, if a limit is not a whole number, the minimum is negative, the maximum is
+ * below 1, or the minimum is above the maximum; with `PoolClosed` after the pool's end.
+ *
+ * **Example** (More room for the evening)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const counter = Connector.make({ name: "counter", connect: Effect.sync(() => ({ count: 0 })) })
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(counter, { maxConnections: 5 })
+ *   yield* ConnectionPool.resize(pool, { maxConnections: 20 })
+ *   return (yield* ConnectionPool.status(pool)).limit // => 20
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @category controlling
+ * @since 0.1.0
+ */
+export const resize: {
+  (limits: Limits): <A>(pool: ConnectionPool<A>) => Effect.Effect<void, PoolConfigError | PoolClosed>
+  <A>(pool: ConnectionPool<A>, limits: Limits): Effect.Effect<void, PoolConfigError | PoolClosed>
+} = dual(2, <A>(pool: ConnectionPool<A>, limits: Limits): Effect.Effect<void, PoolConfigError | PoolClosed> =>
   Effect.suspend(() => {
-    const { engine, name, ready } = runtimeOf(pool)
-    return Effect.andThen(
-      ready.await,
-      Effect.suspend(() =>
-        engine.state === "draining" || engine.state === "closed"
-          ? Effect.fail(new PoolClosed({ pool: name }))
-          : Effect.void
+    const runtime = runtimeOf(pool)
+    const { maxConnections, minConnections } = runtime.engine.ledger
+    const wanted = {
+      minConnections: limits.minConnections ?? minConnections,
+      maxConnections: limits.maxConnections ?? maxConnections
+    }
+    return Effect.flatMap(PoolConfig.make({ ...fieldsOf(limits), ...wanted }), () =>
+      whileOpen(
+        runtime,
+        Effect.sync(() =>
+          runtime.transition(() => runtime.engine.resize(wanted.minConnections, wanted.maxConnections, runtime.now()))
+        )
       )
     )
   })
+)
+
+/**
+ * New limits; what is left out stays as it is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Limits {
+  readonly minConnections?: number | undefined
+  readonly maxConnections?: number | undefined
+}
+
+/** Whatever else somebody has written is a mistake that `PoolConfig` will name. */
+const fieldsOf = (limits: Limits): PoolConfig.Input => ({ ...limits })
+
+/**
+ * Lends, opens, checks and retires nothing until {@link resume}; borrowers finish. For a maintenance of the server: pause,
+ * `recycle`, wait for `inUse` to be 0, and resume afterwards.
+ *
+ * Acquires wait inside their deadlines (`"wait"`, the default; time spent in a pause counts), or those that wait and those
+ * that come fail at once with `ServiceUnavailable` (`"fail"`). Pausing a paused pool changes the mode.
+ *
+ * Fails with `PoolClosed` after the pool's end.
+ *
+ * @category controlling
+ * @since 0.1.0
+ */
+export const pause: {
+  (options?: PauseOptions): <A>(pool: ConnectionPool<A>) => Effect.Effect<void, PoolClosed>
+  <A>(pool: ConnectionPool<A>, options?: PauseOptions): Effect.Effect<void, PoolClosed>
+} = dual(
+  (args) => isConnectionPool(args[0]),
+  <A>(pool: ConnectionPool<A>, options: PauseOptions = {}): Effect.Effect<void, PoolClosed> => {
+    const runtime = runtimeOf(pool)
+    return control(runtime, (now) => runtime.engine.pause(options.acquires === "fail", now))
+  }
+)
+
+/**
+ * What acquires do while the pool is paused. Default: they wait.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PauseOptions {
+  readonly acquires?: "wait" | "fail" | undefined
+}
+
+/** A transition that somebody asks for, unless the pool is at its end. */
+const control = <A>(runtime: PoolRuntime<A>, change: (now: number) => void): Effect.Effect<void, PoolClosed> =>
+  whileOpen(
+    runtime,
+    Effect.sync(() => runtime.transition(() => change(runtime.now())))
+  )
+
+/**
+ * Ends a {@link pause}: those who wait are served in the order in which they came. Without a pause it changes nothing. Fails
+ * with `PoolClosed` after the pool's end.
+ *
+ * @category controlling
+ * @since 0.1.0
+ */
+export const resume = <A>(pool: ConnectionPool<A>): Effect.Effect<void, PoolClosed> => {
+  const runtime = runtimeOf(pool)
+  return control(runtime, (now) => runtime.engine.resume(now))
+}
+
+/**
+ * Replaces every connection that is there now: after a change of credentials, a fail-over, a deployment of the server. Those
+ * in use close as they come back, idle ones from the cold end, and no more at a time than may connect at a time, so that
+ * callers notice nothing; while connects fail, none. In a paused pool all that rest close at once.
+ *
+ * With `interrupt: true` everything closes now, under its borrowers: their leases are revoked, and what they do on their
+ * connections fails with the driver's error.
+ *
+ * Fails with `PoolClosed` after the pool's end.
+ *
+ * @category controlling
+ * @since 0.1.0
+ */
+export const recycle: {
+  (options?: RecycleOptions): <A>(pool: ConnectionPool<A>) => Effect.Effect<void, PoolClosed>
+  <A>(pool: ConnectionPool<A>, options?: RecycleOptions): Effect.Effect<void, PoolClosed>
+} = dual(
+  (args) => isConnectionPool(args[0]),
+  <A>(pool: ConnectionPool<A>, options: RecycleOptions = {}): Effect.Effect<void, PoolClosed> => {
+    const runtime = runtimeOf(pool)
+    return control(runtime, (now) => runtime.engine.recycle(options.interrupt === true, now))
+  }
+)
+
+/**
+ * Whether connections are also taken from those who have them. Default: they are not.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RecycleOptions {
+  readonly interrupt?: boolean | undefined
+}
+
+/**
+ * Checks every idle connection now, a few at a time, and says what came of it; those that fail are closed and replaced as
+ * needed. The last idle connection is left to callers: it is among the `skipped`, as are those that are lent before their
+ * turn, and all of them if the connector has no `check` or the pool is paused.
+ *
+ * Fails with `PoolClosed` after the pool's end.
+ *
+ * @category controlling
+ * @since 0.1.0
+ */
+export const checkIdle = <A>(pool: ConnectionPool<A>): Effect.Effect<CheckSummary, PoolClosed> => {
+  const runtime = runtimeOf(pool)
+  return whileOpen(
+    runtime,
+    Effect.map(runtime.sweep, ({ checked, failed, skipped }) => ({ checked, failed, skipped }))
+  )
+}
+
+/**
+ * How many idle connections were checked, how many of these failed, and how many were passed over.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CheckSummary {
+  readonly checked: number
+  readonly failed: number
+  readonly skipped: number
+}
+
+/**
+ * Closes the pool before its scope does: waiters fail with `PoolClosed`, what nobody has closes side by side, borrowers may
+ * finish for `deadline` (default: `drainTimeout`), and then their connections are closed under them. Completes when every
+ * connection is closed; goes on if it is interrupted meanwhile. Of several calls the earliest deadline counts.
+ *
+ * @category controlling
+ * @since 0.1.0
+ */
+export const drain: {
+  (deadline?: Duration.Input): <A>(pool: ConnectionPool<A>) => Effect.Effect<void>
+  <A>(pool: ConnectionPool<A>, deadline?: Duration.Input): Effect.Effect<void>
+} = dual(
+  (args) => isConnectionPool(args[0]),
+  <A>(pool: ConnectionPool<A>, deadline?: Duration.Input): Effect.Effect<void> => {
+    const runtime = runtimeOf(pool)
+    return runtime.drain(deadline === undefined ? pool.config.drainTimeout : Duration.fromInputUnsafe(deadline))
+  }
+)

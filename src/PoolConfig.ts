@@ -61,6 +61,8 @@ const limit = duration(Duration.millis(1), Duration.infinity)
  * | `warmup` | `{ batchSize: 5, delay: 100 ms }` | how the minimum is opened |
  * | `maxWaiting` | unbounded | the line of waiters |
  * | `unavailableAfter` | 30 s | how long waiters are kept waiting for a server that cannot be reached |
+ * | `concurrency` | 1 | the leases that may share one connection, for drivers that pipeline |
+ * | `nested` | `"warn"` | acquires by a fiber that holds a connection already: `"allow"`, `"warn"` (a deadlock ends at once), `"error"` |
  * | `drainTimeout` | 10 s | how long borrowers may finish when the pool closes |
  * | `retry` | `{ initial: 1 s, max: 60 s, factor: 2, jitter: 0.2 }` | the time between attempts to connect |
  * | `startup` | `"await"` | `"await"`: ready when the first connection is; `"background"`: at once; `"failFast"`: the first failure is final |
@@ -87,6 +89,8 @@ export class PoolConfig extends Schema.Class<PoolConfig>("effect-pool/PoolConfig
   maxWaiting: count(0, Infinity),
   unavailableAfter: duration(Duration.zero, Duration.infinity),
   drainTimeout: pause,
+  concurrency: count(1, 10_000),
+  nested: Schema.Literals(["allow", "warn", "error"]).annotate({ expected: `"allow", "warn" or "error"` }),
   retry: Schema.Struct({ initial: timeout, max: timeout, factor: share(1, 100), jitter: share(0, 1) }),
   startup: Schema.Literals(["await", "background", "failFast"]).annotate({
     expected: `"await", "background" or "failFast"`
@@ -121,6 +125,8 @@ export interface Input {
   readonly maxWaiting?: number | undefined
   readonly unavailableAfter?: Duration.Input | undefined
   readonly drainTimeout?: Duration.Input | undefined
+  readonly concurrency?: number | undefined
+  readonly nested?: "allow" | "warn" | "error" | undefined
   readonly retry?:
     | { readonly [K in keyof RetryPolicy.Exponential]?: RetryPolicy.Exponential[K] | undefined }
     | undefined
@@ -145,6 +151,8 @@ const defaultFields = {
   maxWaiting: Infinity,
   unavailableAfter: Duration.seconds(30),
   drainTimeout: Duration.seconds(10),
+  concurrency: 1,
+  nested: "warn",
   retry: RetryPolicy.defaults,
   startup: "await"
 } as const

@@ -73,16 +73,36 @@ export const ConnectFailure = Schema.Struct({
 export type ConnectFailure = typeof ConnectFailure.Type
 
 /**
+ * Somebody who holds a connection: which fiber and operation, which connection and lease, and for how long.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Holder = Schema.Struct({
+  holder: Schema.String,
+  connection: Schema.Int,
+  lease: Schema.Int,
+  heldForMillis: Schema.Int
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Holder = typeof Holder.Type
+
+/**
  * Why an acquire ran out of time.
  *
  * - `cannotConnect`: the attempts to open a connection failed.
  * - `connectingSlowly`: connections were still being opened or checked.
  * - `allInUse`: every connection the limit allows was lent when the wait ended.
+ * - `paused`: an operator had paused the pool.
  *
  * @category models
  * @since 0.1.0
  */
-export const TimeoutDiagnosis = Schema.Literals(["cannotConnect", "connectingSlowly", "allInUse"])
+export const TimeoutDiagnosis = Schema.Literals(["cannotConnect", "connectingSlowly", "allInUse", "paused"])
 
 /**
  * @category models
@@ -153,6 +173,8 @@ export class AcquireTimeout extends Schema.TaggedError<AcquireTimeout>("effect-p
           `connections were still being opened or checked. Look at the time a connect takes (DNS, TLS, ` +
           `authentication), and at minConnections, which opens them ahead of need.`
         )
+      case "paused":
+        return `the pool is paused. It lends again as soon as it is resumed.`
       case "allInUse":
         return (
           `every connection was in use. First look for work that holds a connection while it does something else, ` +
@@ -177,6 +199,7 @@ export class ServiceUnavailable extends Schema.TaggedError<ServiceUnavailable>("
   "ServiceUnavailable",
   {
     pool: Schema.String,
+    reason: Schema.Literals(["cannotConnect", "paused"]),
     failingForMillis: Schema.Finite,
     snapshot: Snapshot,
     lastFailure: Schema.optionalKey(ConnectFailure),
@@ -188,6 +211,12 @@ export class ServiceUnavailable extends Schema.TaggedError<ServiceUnavailable>("
   readonly status = 503
 
   override get message(): string {
+    if (this.reason === "paused") {
+      return (
+        `[pool ${this.pool}] paused (${numbers(this.snapshot)}): acquires fail until it is resumed. Pause it with ` +
+        `{ acquires: "wait" } for callers to wait instead.`
+      )
+    }
     return (
       `[pool ${this.pool}] unavailable for ${seconds(this.failingForMillis)} (${numbers(this.snapshot)}): no connection ` +
       `could be opened${this.lastFailure === undefined ? "" : `; ${attempts(this.lastFailure)}`}. ` +
@@ -227,6 +256,42 @@ export class PoolOverloaded extends Schema.TaggedError<PoolOverloaded>("effect-p
 }
 
 /**
+ * The acquire waited for a connection that its own fiber was holding up: every place in the pool was lent, and everyone who
+ * held one was waiting for another (`cycle` names them; the one who is told is the first). Or, with `nested: "error"`, it
+ * came from a fiber that holds a connection of this pool already.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PoolDeadlock extends Schema.TaggedError<PoolDeadlock>("effect-pool/PoolDeadlock")("PoolDeadlock", {
+  pool: Schema.String,
+  waiter: Schema.String,
+  isForbidden: Schema.Boolean,
+  cycle: Schema.Array(Holder),
+  snapshot: Snapshot
+}) {
+  readonly code = "POOL_DEADLOCK"
+
+  override get message(): string {
+    const held = this.cycle.map(
+      ({ connection, heldForMillis, holder }) =>
+        `${holder} holds connection ${connection} for ${seconds(heldForMillis)}`
+    )
+    const what = this.isForbidden
+      ? `refused: ${this.waiter} holds a connection of this pool already, and nested is "error"`
+      : `deadlock: ${this.waiter} waits for a connection, and so does everyone who holds one`
+    return (
+      `[pool ${this.pool}] ${what} (${numbers(this.snapshot)}): ${held.join("; ")}. Acquire once and hand the connection ` +
+      `down, or give it back before you acquire the next; a larger pool only makes it rarer.`
+    )
+  }
+
+  [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse.HttpServerResponse> {
+    return problem(this, "The service is overloaded")
+  }
+}
+
+/**
  * The pool is closing or closed: its scope has ended.
  *
  * @category errors
@@ -255,7 +320,7 @@ export class PoolClosed extends Schema.TaggedError<PoolClosed>("effect-pool/Pool
  * @category errors
  * @since 0.1.0
  */
-export const AcquireError = Schema.Union([AcquireTimeout, ServiceUnavailable, PoolOverloaded, PoolClosed])
+export const AcquireError = Schema.Union([AcquireTimeout, ServiceUnavailable, PoolOverloaded, PoolClosed, PoolDeadlock])
 
 /**
  * @category errors
@@ -318,5 +383,39 @@ export class ConnectError extends Schema.TaggedError<ConnectError>("effect-pool/
 
   override get message(): string {
     return `[pool ${this.pool}] could not connect (${this.kind}): ${this.reason}`
+  }
+}
+
+/**
+ * The pool did not become ready in the time that was given it. `reasons` are the failed attempts to connect so far, each
+ * with how often it was met; the pool goes on trying.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PoolNotReady extends Schema.TaggedError<PoolNotReady>("effect-pool/PoolNotReady")("PoolNotReady", {
+  pool: Schema.String,
+  state: Schema.String,
+  waitedMillis: Schema.Finite,
+  reasons: Schema.Array(ConnectFailure),
+  snapshot: Snapshot
+}) {
+  readonly code = "POOL_NOT_READY"
+
+  override get message(): string {
+    const { reasons } = this
+    const why =
+      reasons.length === 0
+        ? "no attempt to connect has ended yet"
+        : reasons.map(
+            ({ attempts, kind, message }) => `${attempts} time${attempts === 1 ? "" : "s"} ${kind}: ${message}`
+          )
+    const advice = reasons.some(({ kind }) => kind === "permanent")
+      ? "What is permanent will not pass by itself: look at the password, the database's name and the certificate."
+      : "Check that the server is up and reachable from here."
+    return (
+      `[pool ${this.pool}] ${this.state} after ${seconds(this.waitedMillis)} (${numbers(this.snapshot)}): ` +
+      `${typeof why === "string" ? why : why.join("; ")}. ${advice} The pool goes on trying.`
+    )
   }
 }

@@ -8,11 +8,14 @@ import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Duration from "effect/Duration"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as ConnectionPool from "./ConnectionPool.ts"
 import type { Connector } from "./Connector.ts"
 import type * as PoolConfig from "./PoolConfig.ts"
-import type { AcquireError, ConnectError, PoolClosed, PoolConfigError } from "./PoolError.ts"
+import type { AcquireError, ConnectError, PoolClosed, PoolConfigError, PoolNotReady } from "./PoolError.ts"
+import type { PoolEvent } from "./PoolEvent.ts"
 import type { PoolStatus } from "./PoolStatus.ts"
 
 /**
@@ -45,6 +48,8 @@ export interface ServiceClass<in out Self, in out Id extends string, in out A> e
 
   /** See `ConnectionPool.acquire`. */
   readonly acquire: Effect.Effect<A, AcquireError, Self | Scope.Scope>
+  /** See `ConnectionPool.reserve`. */
+  readonly reserve: Effect.Effect<A, AcquireError, Self | Scope.Scope>
   /** See `ConnectionPool.lease`. */
   readonly lease: Effect.Effect<ConnectionPool.Lease<A>, AcquireError, Self | Scope.Scope>
   /** See `ConnectionPool.use`. */
@@ -53,8 +58,26 @@ export interface ServiceClass<in out Self, in out Id extends string, in out A> e
   readonly invalidate: (connection: A) => Effect.Effect<void, never, Self>
   /** See `ConnectionPool.status`. */
   readonly status: Effect.Effect<PoolStatus, never, Self>
+  /** See `ConnectionPool.events`. */
+  readonly events: Stream.Stream<PoolEvent, never, Self>
+  /** See `ConnectionPool.recentEvents`. */
+  readonly recentEvents: Effect.Effect<ReadonlyArray<PoolEvent>, never, Self>
   /** See `ConnectionPool.awaitReady`. */
   readonly awaitReady: Effect.Effect<void, PoolClosed, Self>
+  /** See `ConnectionPool.awaitReady`. */
+  readonly awaitReadyWithin: (timeout: Duration.Input) => Effect.Effect<void, PoolClosed | PoolNotReady, Self>
+  /** See `ConnectionPool.resize`. */
+  readonly resize: (limits: ConnectionPool.Limits) => Effect.Effect<void, PoolConfigError | PoolClosed, Self>
+  /** See `ConnectionPool.pause`. */
+  readonly pause: (options?: ConnectionPool.PauseOptions) => Effect.Effect<void, PoolClosed, Self>
+  /** See `ConnectionPool.resume`. */
+  readonly resume: Effect.Effect<void, PoolClosed, Self>
+  /** See `ConnectionPool.recycle`. */
+  readonly recycle: (options?: ConnectionPool.RecycleOptions) => Effect.Effect<void, PoolClosed, Self>
+  /** See `ConnectionPool.checkIdle`. */
+  readonly checkIdle: Effect.Effect<ConnectionPool.CheckSummary, PoolClosed, Self>
+  /** See `ConnectionPool.drain`. */
+  readonly drain: (deadline?: Duration.Input) => Effect.Effect<void, never, Self>
 }
 
 /**
@@ -103,11 +126,21 @@ export const Service =
           })
         ),
       acquire: Effect.flatMap(tag, ConnectionPool.acquire),
+      reserve: Effect.flatMap(tag, ConnectionPool.reserve),
       lease: Effect.flatMap(tag, ConnectionPool.lease),
       use: (f) => Effect.flatMap(tag, (pool) => ConnectionPool.use(pool, f)),
       invalidate: (connection) => Effect.flatMap(tag, (pool) => ConnectionPool.invalidate(pool, connection)),
       status: Effect.flatMap(tag, ConnectionPool.status),
-      awaitReady: Effect.flatMap(tag, ConnectionPool.awaitReady)
+      events: Stream.unwrap(Effect.map(tag, ConnectionPool.events)),
+      recentEvents: Effect.flatMap(tag, ConnectionPool.recentEvents),
+      awaitReady: Effect.flatMap(tag, (pool) => ConnectionPool.awaitReady(pool)),
+      awaitReadyWithin: (timeout) => Effect.flatMap(tag, (pool) => ConnectionPool.awaitReady(pool, { timeout })),
+      resize: (limits) => Effect.flatMap(tag, ConnectionPool.resize(limits)),
+      pause: (options) => Effect.flatMap(tag, (pool) => ConnectionPool.pause(pool, options)),
+      resume: Effect.flatMap(tag, ConnectionPool.resume),
+      recycle: (options) => Effect.flatMap(tag, (pool) => ConnectionPool.recycle(pool, options)),
+      checkIdle: Effect.flatMap(tag, ConnectionPool.checkIdle),
+      drain: (deadline) => Effect.flatMap(tag, (pool) => ConnectionPool.drain(pool, deadline))
     }
     return Object.assign(tag, members) as unknown as ServiceClass<Self, Id, A>
   }

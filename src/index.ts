@@ -17,6 +17,9 @@ export * as PoolConfig from "./PoolConfig.ts"
 export * as PoolError from "./PoolError.ts"
 
 /** @since 0.1.0 */
+export * as PoolEvent from "./PoolEvent.ts"
+
+/** @since 0.1.0 */
 export * as PoolLayer from "./PoolLayer.ts"
 
 /** @since 0.1.0 */

@@ -26,6 +26,7 @@ const lastFailure: PoolError.ConnectFailure = {
 }
 
 const unavailable = new PoolError.ServiceUnavailable({
+  reason: "cannotConnect",
   pool: "orders",
   failingForMillis: 31_000,
   snapshot,
@@ -55,7 +56,7 @@ describe("an acquire error", () => {
       Effect.gen(function* () {
         const response = yield* HttpClient.get("/orders/7")
         const body = yield* response.text
-        const wanted = error._tag === "PoolClosed" ? 1 : error.retryAfterSeconds
+        const wanted = error._tag === "PoolClosed" || error._tag === "PoolDeadlock" ? 1 : error.retryAfterSeconds
         assert.strictEqual(response.status, 503)
         assert.strictEqual(response.headers["retry-after"], String(wanted))
         assert.strictEqual(response.headers["content-type"], "application/problem+json")

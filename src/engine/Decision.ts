@@ -1,4 +1,5 @@
 import type { CloseReason, Connection } from "./Connection.ts"
+import type { Sweep } from "./BackgroundChecks.ts"
 import type { FailureKind, PoolState, Refusal } from "./PoolState.ts"
 import type { Waiter } from "./Waiters.ts"
 
@@ -6,13 +7,16 @@ import type { Waiter } from "./Waiters.ts"
  * What the engine wants done. Whoever drives it takes the decisions in order with `Engine.nextDecision`, carries them
  * out, and reports what came of them.
  *
- * - `Serve`: wake the waiter; `waiter.connection` is lent to it. Nothing to do if it was cancelled meanwhile.
+ * - `Serve`: wake the waiter; `waiter.lease` is its lease. Nothing to do if it was cancelled meanwhile.
  * - `Refuse`: wake the waiter with the refusal.
  * - `Open`, `Check`, `Reset`: start it, and report `opened`/`openFailed`, `checked`, `resetDone`.
  * - `Close`: stop whatever runs on the connection, run its finalizer, and report `closed`.
  * - `Backoff`: a connect failed; ask the retry schedule, and report `backoffEnded` when its delay has passed. A wait for
  *   an earlier outage ends with it. The schedule starts over if the outage before was over for good.
  * - `Changed`: the pool entered a new state.
+ * - `Nested`: the waiter waits for what its own fiber may be holding. Worth a warning.
+ * - `Warming`: a warmup batch has settled, and this many of the minimum are open.
+ * - `Swept`: an asked-for look at all idle connections is over.
  */
 export type Decision<A> =
   | { readonly _tag: "Serve"; readonly waiter: Waiter<A> }
@@ -22,7 +26,10 @@ export type Decision<A> =
   | { readonly _tag: "Reset"; readonly connection: Connection<A> }
   | { readonly _tag: "Close"; readonly connection: Connection<A>; readonly reason: CloseReason }
   | { readonly _tag: "Backoff"; readonly kind: FailureKind; readonly startsOver: boolean }
-  | { readonly _tag: "Changed"; readonly state: PoolState }
+  | { readonly _tag: "Changed"; readonly state: PoolState; readonly from: PoolState }
+  | { readonly _tag: "Nested"; readonly waiter: Waiter<A> }
+  | { readonly _tag: "Warming"; readonly open: number; readonly minimum: number }
+  | { readonly _tag: "Swept"; readonly sweep: Sweep }
 
 /** The decisions not yet carried out, in order. Taking one is O(1) and leaves nothing behind. */
 export class Decisions<A> {

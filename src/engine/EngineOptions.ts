@@ -13,6 +13,10 @@ export interface EngineOptions {
   readonly unavailableAfter: number
   readonly warmupBatchSize: number
   readonly warmupDelay: number
+  /** How many leases may share one connection. */
+  readonly concurrency: number
+  /** What becomes of an acquire by someone who holds a connection of this pool already. */
+  readonly nested: Nested
   readonly canCheck: boolean
   readonly canReset: boolean
   /** A number from 0 to 1, for the jitter of lifetimes. */
@@ -20,13 +24,23 @@ export interface EngineOptions {
 }
 
 /**
- * How a lease ended.
+ * - `allow`: nested acquires are nobody's business; a deadlock ends at the deadline.
+ * - `warn`: one that has to wait is worth a warning, and a deadlock ends at once.
+ * - `error`: every one is refused.
+ */
+export type Nested = "allow" | "warn" | "error"
+
+/**
+ * How a lease ended, as far as the borrower shows.
  *
  * - `clean`: it left nothing behind. `dirty`: it may have, so the connection is reset.
  * - `suspect`: it was interrupted or died, so nobody knows what the connection is doing.
  * - `broken`: it met an error after which the connection is of no use.
  */
 export type LeaseOutcome = "clean" | "dirty" | "suspect" | "broken"
+
+/** How a lease ended, in all: `revoked` if the pool took it back. */
+export type LeaseEnd = LeaseOutcome | "revoked"
 
 /** Sums over the life of the pool. */
 export interface Counters {
@@ -38,6 +52,10 @@ export interface Counters {
   timedOut: number
   cancelled: number
   shed: number
+  /** Acquires refused because the server cannot be reached, or the pool was paused or closed. */
+  refused: number
+  /** Acquires refused because their own fibers held what they waited for. */
+  deadlocked: number
   connectFailures: number
   /** Probes: attempts to connect after a failed one. */
   retries: number
@@ -51,6 +69,8 @@ export const noCounts = (): Counters => ({
   timedOut: 0,
   cancelled: 0,
   shed: 0,
+  refused: 0,
+  deadlocked: 0,
   connectFailures: 0,
   retries: 0
 })

@@ -1,5 +1,9 @@
+import { breakDeadlock } from "./Deadlock.ts"
+import type { Ledger } from "./Ledger.ts"
+import { serveFromIdle } from "./Lending.ts"
 import type { Outage } from "./Outage.ts"
 import type { PoolState } from "./PoolState.ts"
+import { clearForExclusive, serveFromRoom } from "./Sharing.ts"
 
 /** What the planner looks at. It decides from the state alone: there is no queue of requests to go stale. */
 export interface PlannerView {
@@ -8,9 +12,10 @@ export interface PlannerView {
   readonly total: number
   readonly connecting: number
   readonly promptChecks: number
-  readonly closing: number
   readonly waiting: number
   readonly limit: number
+  /** Connections that count towards the minimum: those that are closing, or soon will be, do not. */
+  readonly kept: number
   readonly minConnections: number
   readonly maxConnecting: number
   readonly warmupBatchSize: number
@@ -18,9 +23,8 @@ export interface PlannerView {
   readonly nextBatchAt: number
 }
 
-/** How many more connections are missing from the minimum. Those that are closing no longer count as kept. */
-export const missingFromMinimum = (view: PlannerView): number =>
-  Math.max(0, view.minConnections - (view.total - view.closing))
+/** How many more connections are missing from the minimum. */
+export const missingFromMinimum = (view: PlannerView): number => Math.max(0, view.minConnections - view.kept)
 
 /**
  * How many waiters have no connection on its way to them. Resets, background checks and overdue checks are not counted
@@ -29,12 +33,19 @@ export const missingFromMinimum = (view: PlannerView): number =>
 export const uncoveredWaiters = (view: PlannerView): number =>
   Math.max(0, view.waiting - view.connecting - view.promptChecks)
 
+const opensNothing = ({ state }: PlannerView): boolean =>
+  state === "paused" || state === "draining" || state === "closed"
+
 /**
  * When time alone will let a warmup batch start; never, if it would have to wait for something else. A time that has
  * passed would make the pool's timer spin.
  */
 export const nextBatchDue = (view: PlannerView): number =>
-  view.outage === undefined && view.connecting === 0 && view.total < view.limit && missingFromMinimum(view) > 0
+  !opensNothing(view) &&
+  view.outage === undefined &&
+  view.connecting === 0 &&
+  view.total < view.limit &&
+  missingFromMinimum(view) > 0
     ? view.nextBatchAt
     : Infinity
 
@@ -45,7 +56,7 @@ export const nextBatchDue = (view: PlannerView): number =>
  * ended and a connection is needed, or when the pool has none and must find its own way back; otherwise 0.
  */
 export const connectionsWanted = (view: PlannerView, now: number): number => {
-  if (view.state === "draining" || view.state === "closed") return 0
+  if (opensNothing(view)) return 0
   const room = view.limit - view.total
   const waiters = uncoveredWaiters(view)
   const missing = missingFromMinimum(view)
@@ -56,4 +67,38 @@ export const connectionsWanted = (view: PlannerView, now: number): number => {
   const isBatchDue = view.connecting === 0 && now >= view.nextBatchAt
   const batch = isBatchDue ? Math.min(missing, view.warmupBatchSize) : 0
   return Math.max(0, Math.min(Math.max(waiters, batch), room, view.maxConnecting - view.connecting))
+}
+
+/**
+ * What the state asks for, after every transition: connections to those who wait, checks where a rest was long, new
+ * connections. Nothing else serves from what rests, declares an outage, or opens a connection.
+ */
+export const plan = <A>(ledger: Ledger<A>, now: number): void => {
+  if (ledger.isEnding) return
+  const { idle, waiters } = ledger
+  ledger.expireWaiters(now)
+  ledger.promptChecks -= ledger.overdueChecks.take(now)
+  ledger.maxConnecting = ledger.outages.isDropping(now) ? 1 : ledger.options.maxConnecting
+  if (ledger.state === "paused") return
+  if (waiters.length > 0 && idle.length > 0) serveFromIdle(ledger, now)
+  if (ledger.options.concurrency > 1) {
+    serveFromRoom(ledger, now)
+    clearForExclusive(ledger, now)
+  }
+  if (ledger.leases.stuck > 0 || ledger.stuckSince !== undefined) breakDeadlock(ledger, now)
+  ledger.backgroundChecks.go(now)
+  assessAvailability(ledger, now)
+  for (let wanted = connectionsWanted(ledger, now); wanted > 0; wanted--) ledger.open(now)
+}
+
+/** When the pool, if nothing changes, will have been without a usable connection and failing for too long. */
+export const unavailableAt = <A>({ options, outages, state }: Ledger<A>): number =>
+  state === "ready" ? outages.hopelessSince() + options.unavailableAfter : Infinity
+
+const assessAvailability = <A>(ledger: Ledger<A>, now: number): void => {
+  ledger.outages.look(ledger.usable, now)
+  if (now < unavailableAt(ledger)) return
+  ledger.enter("unavailable")
+  ledger.recorder.noteLife("PoolUnavailable", now)
+  ledger.refuseAll("unavailable", now)
 }

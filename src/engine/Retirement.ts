@@ -1,22 +1,68 @@
 import type { CloseReason, Connection } from "./Connection.ts"
+import type { Ledger } from "./Ledger.ts"
 
-/** The limits on a connection's life. Durations are milliseconds. */
-export interface RetirementLimits {
-  readonly idleTimeout: number
-  readonly maxUses: number
-}
+/** How long before its end a connection no longer counts as kept, in milliseconds: its replacement is opened meanwhile. */
+const replacedAhead = 3000
 
-/** Why a connection that nobody holds must not be lent again; `undefined` if it may. */
-export const retirementReason = <A>(
+/** The same, in leases left, as a share of `maxUses`. */
+const usesLeft = 0.05
+
+/** Of all connections, how many may be retired in one second: never so many at once that callers would notice. */
+const retiredPerSecond = 0.1
+
+/**
+ * Why a connection that nobody holds must not be lent again; `undefined` if it may.
+ *
+ * `maxUses` and `maxLifetime` are promises. The jitter that shortens a lifetime is not: many that are due at once, as after
+ * an outage in which nothing was retired, go a few a second.
+ */
+export const reasonToClose = <A>(
+  ledger: Ledger<A>,
   connection: Connection<A>,
-  limits: RetirementLimits,
   now: number
 ): CloseReason | undefined => {
   if (connection.condemned !== undefined) return connection.condemned
-  if (connection.uses >= limits.maxUses) return "maxUses"
-  return now >= connection.expiresAt ? "maxLifetime" : undefined
+  if (ledger.surplus > 0) return "resized"
+  if (ledger.isFailing) return undefined
+  if (connection.generation < ledger.generation && !isReplacing(ledger)) return "recycled"
+  if (connection.uses >= ledger.options.maxUses) return "maxUses"
+  if (now < connection.retireAt) return undefined
+  return now >= connection.expiresAt || ledger.retirementsLeft > 0 ? "maxLifetime" : undefined
 }
 
-/** Nobody has needed it for `idleTimeout`. */
-export const isIdleTooLong = <A>(connection: Connection<A>, limits: RetirementLimits, now: number): boolean =>
-  now - connection.usedAt >= limits.idleTimeout
+/** As many connections as may connect at once are being replaced: the others go on meanwhile. */
+const isReplacing = <A>({ closing, connecting, options, state }: Ledger<A>): boolean =>
+  state !== "paused" && closing + connecting >= options.maxConnecting
+
+/** A second has passed: gives the retirements of the next one, and notes whose end is near. */
+export const beginSecond = <A>(ledger: Ledger<A>, now: number): void => {
+  ledger.retirementsLeft = Math.max(1, Math.floor(ledger.total * retiredPerSecond))
+  const { maxLifetime, maxUses } = ledger.options
+  // Without a minimum there is nothing to keep up.
+  if (ledger.minConnections === 0 || (maxLifetime === Infinity && maxUses === Infinity)) return
+  for (const connection of ledger.connections) {
+    if (connection.isLeaving || connection.openedAt === undefined || connection.state === "closing") continue
+    const isNearEnd = now >= connection.retireAt - replacedAhead || connection.uses >= maxUses * (1 - usesLeft)
+    if (isNearEnd) ledger.markLeaving(connection)
+  }
+}
+
+/** Retires idle connections from the cold end: those that are too old, are to be replaced, or that nobody has needed. */
+export const retireIdle = <A>(ledger: Ledger<A>, now: number): void => {
+  if (ledger.isFailing) return
+  for (let connection = ledger.idle.coldest; connection !== undefined;) {
+    const warmer: Connection<A> | undefined = connection.warmer
+    const reason = reasonToRetire(ledger, connection, now)
+    // Recycling has a measure of its own, and so has being too many.
+    const isInTurn = reason === "recycled" || reason === "resized" || ledger.retirementsLeft > 0
+    if (reason !== undefined && isInTurn) ledger.closeIdle(connection, reason, now)
+    connection = warmer
+  }
+}
+
+const reasonToRetire = <A>(ledger: Ledger<A>, connection: Connection<A>, now: number): CloseReason | undefined => {
+  const reason = reasonToClose(ledger, connection, now)
+  if (reason !== undefined) return reason
+  const isSpare = ledger.kept > ledger.minConnections
+  return isSpare && now - connection.usedAt >= ledger.options.idleTimeout ? "idleTimeout" : undefined
+}

@@ -1,4 +1,4 @@
-import type { Connection } from "./Connection.ts"
+import type { Lease, Loan } from "./Lease.ts"
 
 /**
  * The states of a waiter.
@@ -10,25 +10,33 @@ import type { Connection } from "./Connection.ts"
  */
 export type WaiterState = "waiting" | "served" | "taken" | "refused" | "cancelled"
 
+const none: ReadonlyArray<never> = []
+
 /** A fiber waiting for a lease. The engine decides when it is served; the runtime knows how to wake it. */
 export abstract class Waiter<A> {
   state: WaiterState = "waiting"
+  /** The number of its acquire: of two waiters, the one with the lower number came first. */
+  acquire = 0
   enqueuedAt = 0
   /** The absolute end of its patience: queue, connect and check together. */
   deadline = Infinity
-  /** The connection it was served, from `served` on. */
-  connection: Connection<A> | undefined = undefined
+  /** It wants a connection to itself, where connections are shared. */
+  isExclusive = false
+  /** The driver has told it that it was served: it will take its lease, whatever has become of it meanwhile. */
+  isWoken = false
+  /** Whoever waits. The engine only compares it to the holders of leases. */
+  holder: unknown = undefined
+  /** The leases it has already, itself or through the one that started it. */
+  held: ReadonlyArray<Loan<A>> = none
   /** The lease it was served, from `served` on. */
-  lease = 0
+  lease: Lease<A> | undefined = undefined
+  leaseId = 0
   ahead: Waiter<A> | undefined = undefined
   behind: Waiter<A> | undefined = undefined
 }
 
-/**
- * The line of waiters: first come, first served. Leaving from the middle is O(1), so a storm of interruptions costs no
- * more than a storm of arrivals.
- */
-export class Waiters<A> {
+/** A line: first come, first served. Leaving from the middle is O(1): a storm of interruptions costs what it took to arrive. */
+export class Line<A> {
   first: Waiter<A> | undefined = undefined
   last: Waiter<A> | undefined = undefined
   length = 0
@@ -41,6 +49,14 @@ export class Waiters<A> {
     this.length++
   }
 
+  unshift(waiter: Waiter<A>): void {
+    waiter.behind = this.first
+    if (this.first === undefined) this.last = waiter
+    else this.first.ahead = waiter
+    this.first = waiter
+    this.length++
+  }
+
   remove(waiter: Waiter<A>): void {
     if (waiter.ahead === undefined) this.first = waiter.behind
     else waiter.ahead.behind = waiter.behind
@@ -49,5 +65,54 @@ export class Waiters<A> {
     waiter.ahead = undefined
     waiter.behind = undefined
     this.length--
+  }
+}
+
+/**
+ * Those who wait. Where connections are shared there are two classes: those who take room on one (`sharing`), and those who
+ * want one to themselves (`exclusive`) and must wait for it to empty. Each class is a line of its own, so that emptying one
+ * connection holds up nobody whom another could serve; a connection that is free goes to whoever came first of both.
+ */
+export class Waiters<A> {
+  readonly sharing = new Line<A>()
+  readonly exclusive = new Line<A>()
+  length = 0
+
+  /** Whoever came first. */
+  get first(): Waiter<A> | undefined {
+    const one = this.sharing.first
+    const other = this.exclusive.first
+    if (one === undefined || other === undefined) return one ?? other
+    return one.acquire < other.acquire ? one : other
+  }
+
+  push(waiter: Waiter<A>): void {
+    this.lineOf(waiter).push(waiter)
+    this.length++
+  }
+
+  unshift(waiter: Waiter<A>): void {
+    this.lineOf(waiter).unshift(waiter)
+    this.length++
+  }
+
+  remove(waiter: Waiter<A>): void {
+    this.lineOf(waiter).remove(waiter)
+    this.length--
+  }
+
+  /** The one who came last of those who hold a lease already. A look at everyone: for deadlocks only. */
+  youngestHolder(): Waiter<A> | undefined {
+    let youngest: Waiter<A> | undefined = undefined
+    for (const { last } of [this.sharing, this.exclusive]) {
+      let waiter = last
+      while (waiter !== undefined && waiter.held.length === 0) waiter = waiter.ahead
+      if (waiter !== undefined && waiter.acquire > (youngest?.acquire ?? 0)) youngest = waiter
+    }
+    return youngest
+  }
+
+  private lineOf(waiter: Waiter<A>): Line<A> {
+    return waiter.isExclusive ? this.exclusive : this.sharing
   }
 }

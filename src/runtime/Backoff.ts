@@ -34,7 +34,8 @@ export class Backoff<A> {
     const { config, engine } = this.runtime
     // In the startup mode "failFast" the pool is closing by now, and there will be no next attempt to announce.
     yield* Effect.yieldNow
-    if (engine.outage === undefined) return
+    const { outage } = engine.ledger
+    if (outage === undefined) return
     this.step ??= yield* Schedule.toStep(RetryPolicy.forConnects(config.retry))
     const now = this.runtime.now()
     // The schedule has no end; if it ever had one, its longest delay would go on.
@@ -42,13 +43,11 @@ export class Backoff<A> {
       Effect.map(([, delay]) => delay),
       Effect.catchCause(() => Effect.succeed(config.retry.max))
     )
-    engine.backoffStarted(now + Duration.toMillis(delay))
-    const log = kind === "permanent" ? Effect.logError : Effect.logWarning
+    engine.backoffStarted(now + Duration.toMillis(delay), now)
     this.runtime.log(
-      log(
-        `cannot connect (${kind}), attempt ${engine.outage.failures}: ${this.runtime.lastFailure?.message ?? endedEarly}; ` +
-          `next attempt in ${Duration.format(Duration.millis(Math.round(Duration.toMillis(delay))))}`
-      )
+      kind === "permanent" ? "Error" : "Warn",
+      `cannot connect (${kind}), attempt ${outage.failures}: ${this.runtime.failures.last?.message ?? endedEarly}; ` +
+        `next attempt in ${Duration.format(Duration.millis(Math.round(Duration.toMillis(delay))))}`
     )
     yield* Effect.sleep(delay)
     this.runtime.transition(() => engine.backoffEnded(this.runtime.now()))

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import type { Connection } from "../engine/Connection.ts"
+import type { Lease } from "../engine/Lease.ts"
 import { Waiter } from "../engine/Waiters.ts"
 import { PoolClosed } from "../PoolError.ts"
 import type { PoolRuntime } from "./PoolRuntime.ts"
@@ -9,9 +9,9 @@ import type { Resource } from "./Resource.ts"
 /** Runs a fiber parked in `Effect.callback`, here and now, up to where it suspends next. */
 type Resume<B, E, R> = (continuation: Effect.Effect<B, E, R>) => void
 
-/** What a borrower does with the connection it has taken, in the same step. */
+/** What a borrower does with the lease it has taken, in the same step. */
 export type Hold<A, B, E, R> = (
-  connection: Connection<Resource<A>>,
+  lease: Lease<Resource<A>>,
   fiber: Fiber.Fiber<unknown, unknown>
 ) => Effect.Effect<B, E, R>
 
@@ -30,13 +30,14 @@ export class Borrower<A, B = unknown, E = unknown, R = unknown> extends Waiter<R
     this.resume = resume
   }
 
-  /** Served: the fiber goes on by taking its connection. */
+  /** Served: the fiber goes on by taking its lease. */
   goOn(): void {
     const { hold, runtime } = this
+    this.isWoken = true
     this.resume(
       Effect.withFiber<B, E | PoolClosed, R>((fiber) => {
-        const connection = runtime.engine.take(this)
-        return connection === undefined ? Effect.fail(new PoolClosed({ pool: runtime.name })) : hold(connection, fiber)
+        const lease = runtime.engine.take(this)
+        return lease === undefined ? Effect.fail(new PoolClosed({ pool: runtime.name })) : hold(lease, fiber)
       })
     )
   }

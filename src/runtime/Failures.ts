@@ -60,6 +60,35 @@ export const failureOf = <A>(connector: BoundConnector<A>, cause: Cause.Cause<un
   return { kind: kindOf(connector, cause), message: describe(error), cause: error, at }
 }
 
+/** How many different failures of an outage are remembered. */
+const remembered = 5
+
+/** The failed attempts to connect since the last success, by what they said. */
+export class FailureLog {
+  private failures: Array<{ readonly failure: Failure; readonly count: number }> = []
+
+  /** The last one, if connects fail now. */
+  get last(): Failure | undefined {
+    return this.failures.at(-1)?.failure
+  }
+
+  note(failure: Failure): void {
+    const { kind, message } = failure
+    const same = this.failures.find((other) => other.failure.kind === kind && other.failure.message === message)
+    const others = this.failures.filter((other) => other !== same)
+    this.failures = [...others.slice(1 - remembered), { failure, count: (same?.count ?? 0) + 1 }]
+  }
+
+  clear(): void {
+    this.failures = []
+  }
+
+  /** Each with how often it was met; the last one last. */
+  get reasons(): ReadonlyArray<ConnectFailure> {
+    return this.failures.map(({ count, failure }) => toConnectFailure(failure, count, undefined))
+  }
+}
+
 /** What is to be said of an outage in which connects succeed. */
 export const endedEarly = "connections end as soon as they are open"
 

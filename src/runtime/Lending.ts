@@ -9,31 +9,33 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
-import type { Connection } from "../engine/Connection.ts"
 import type { LeaseOutcome } from "../engine/Engine.ts"
+import type { Lease } from "../engine/Lease.ts"
 import type { AcquireError } from "../PoolError.ts"
 import type { BoundConnector } from "./BoundConnector.ts"
-import { Borrower } from "./Borrower.ts"
+import { Borrower, type Hold } from "./Borrower.ts"
+import { loansOf, noteLease, noteLeaseForScope } from "./Holding.ts"
 import type { PoolRuntime } from "./PoolRuntime.ts"
 import { refusalError } from "./Refusals.ts"
 import type { Resource } from "./Resource.ts"
 
-type Pooled<A> = Connection<Resource<A>>
+type AnyLease<A> = Lease<Resource<A>>
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
 /** Borrows for the length of the surrounding scope; `give` says what the borrower gets. */
 export const borrowInScope = <A, B>(
   runtime: PoolRuntime<A>,
-  give: (connection: Pooled<A>) => Effect.Effect<B>
+  give: (lease: AnyLease<A>) => Effect.Effect<B>,
+  isExclusive = false
 ): Effect.Effect<B, AcquireError, Scope.Scope> => {
-  const hold = (connection: Pooled<A>, fiber: AnyFiber): Effect.Effect<B> => {
-    returnWithScope(runtime, connection, fiber)
-    return give(connection)
+  const hold = (lease: AnyLease<A>, fiber: AnyFiber): Effect.Effect<B> => {
+    returnWithScope(runtime, lease, fiber)
+    if (runtime.watchesNesting) noteLeaseForScope(runtime, lease, fiber)
+    return give(lease)
   }
-  const { engine } = runtime
   return Effect.withFiber((fiber) => {
-    const connection = engine.hasSpare ? engine.lease(runtime.time.inTurn()) : undefined
-    return connection === undefined ? wait(runtime, hold) : hold(connection, fiber)
+    const lease = leaseAtOnce(runtime, fiber, isExclusive)
+    return lease === undefined ? wait(runtime, hold, fiber, isExclusive) : hold(lease, fiber)
   })
 }
 
@@ -42,39 +44,58 @@ export const borrowWhile = <A, B, E, R>(
   runtime: PoolRuntime<A>,
   body: (connection: A) => Effect.Effect<B, E, R>
 ): Effect.Effect<B, E | AcquireError, R> =>
-  Effect.suspend(() => {
+  Effect.withFiber((fiber) => {
     // The release is installed before there is anything to release, and finds out here what there is.
-    let held: Pooled<A> | undefined = undefined
-    let lease = 0
-    const hold = (connection: Pooled<A>): Effect.Effect<B, E, R> => {
-      held = connection
-      lease = connection.lease
-      return body(connection.resource.exit.value)
+    let held: AnyLease<A> | undefined = undefined
+    let id = 0
+    const before = fiber.context
+    const hold = (lease: AnyLease<A>, fiber: AnyFiber): Effect.Effect<B, E, R> => {
+      held = lease
+      id = lease.id
+      lease.holder = fiber
+      if (runtime.watchesNesting) noteLease(runtime, lease, fiber)
+      return body(lease.connection.resource.exit.value)
     }
     return Effect.onExitPrimitive(
       Effect.suspend<B, E | AcquireError, R>(() => {
-        const { engine } = runtime
-        const connection = engine.hasSpare ? engine.lease(runtime.time.inTurn()) : undefined
-        return connection === undefined ? wait(runtime, hold) : hold(connection)
+        const lease = leaseAtOnce(runtime, fiber, false)
+        return lease === undefined ? wait(runtime, hold, fiber, false) : hold(lease, fiber)
       }),
       (exit) => {
-        if (held !== undefined) giveBack(runtime, held, lease, exit)
+        if (held !== undefined) {
+          if (runtime.watchesNesting) fiber.setContext(before)
+          giveBack(runtime, held, id, exit)
+        }
         return undefined
       }
       // Not `interruptible`: an interrupt unwinds past such a handler without calling it, and the lease would leak.
     )
   })
 
+/** A lease without a wait, if there is one to be had. */
+const leaseAtOnce = <A>(runtime: PoolRuntime<A>, fiber: AnyFiber, isExclusive: boolean): AnyLease<A> | undefined => {
+  const { engine } = runtime
+  if (!engine.hasSpare) return undefined
+  // What is forbidden is refused in line, like everything else that is refused.
+  if (runtime.forbidsNesting && loansOf(runtime, fiber).length > 0) return undefined
+  return engine.lease(runtime.time.inTurn(), isExclusive)
+}
+
 /** Waits in line. Served or not, whatever happens to the fiber ends in `take` or in `cancel`, never in neither. */
 const wait = <A, B, E, R>(
   runtime: PoolRuntime<A>,
-  hold: (connection: Pooled<A>, fiber: AnyFiber) => Effect.Effect<B, E, R>
+  hold: Hold<A, B, E, R>,
+  fiber: AnyFiber,
+  isExclusive: boolean
 ): Effect.Effect<B, E | AcquireError, R> =>
   Effect.callback<B, E | AcquireError, R>((resume) => {
     const { engine } = runtime
     const borrower = new Borrower(runtime, hold, resume)
+    borrower.isExclusive = isExclusive && runtime.config.concurrency > 1
+    borrower.holder = fiber
+    if (runtime.watchesNesting) borrower.held = loansOf(runtime, fiber)
     const refusal = engine.enqueue(borrower, runtime.now())
-    if (refusal !== undefined) return resume(Effect.fail(refusalError(runtime, refusal)))
+    if (refusal !== undefined) return resume(Effect.fail(refusalError(runtime, refusal, borrower)))
     runtime.perform()
     borrower.isParked = true
     return Effect.sync(() => {
@@ -83,11 +104,12 @@ const wait = <A, B, E, R>(
     })
   })
 
-const returnWithScope = <A>(runtime: PoolRuntime<A>, connection: Pooled<A>, fiber: AnyFiber): void => {
-  const { lease } = connection
+const returnWithScope = <A>(runtime: PoolRuntime<A>, lease: AnyLease<A>, fiber: AnyFiber): void => {
+  const { id } = lease
+  lease.holder = fiber
   const scope = Context.getUnsafe(fiber.context, Scope.Scope)
   const release = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> => {
-    giveBack(runtime, connection, lease, exit)
+    giveBack(runtime, lease, id, exit)
     return Effect.void
   }
   // A scope that has ended cannot hold a lease: the fiber that asked for it does, or two borrowers would share it.
@@ -119,15 +141,17 @@ const addFinalizer = (
 /** Ends a lease. Whatever the connection needs afterwards is done on the pool's own fibers. */
 const giveBack = <A>(
   runtime: PoolRuntime<A>,
-  connection: Pooled<A>,
-  lease: number,
+  lease: AnyLease<A>,
+  id: number,
   exit: Exit.Exit<unknown, unknown>
 ): void => {
+  // Taken back by the pool: what its borrower left behind is of no more interest.
+  if (lease.id !== id) return
   const { connector, engine } = runtime
-  const outcome = outcomeOf(connector, connection.resource.exit.value, exit)
+  const outcome = outcomeOf(connector, lease.connection.resource.exit.value, exit)
   // Where somebody waits, a deadline is at stake: a lease is of no use to one whose time is over.
-  const now = engine.waiting === 0 ? runtime.time.inTurn() : runtime.now()
-  engine.release(connection, lease, outcome, now)
+  const now = engine.ledger.waiters.length === 0 ? runtime.time.inTurn() : runtime.now()
+  engine.release(lease, id, outcome, now)
   if (engine.hasDecisions) runtime.perform()
 }
 

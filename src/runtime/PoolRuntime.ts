@@ -10,20 +10,25 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
+import * as LogLevel from "effect/LogLevel"
+import * as References from "effect/References"
 import * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
+import type { Sweep } from "../engine/BackgroundChecks.ts"
+import type { Connection } from "../engine/Connection.ts"
 import type { Decision } from "../engine/Decision.ts"
 import { Engine } from "../engine/Engine.ts"
-import type { PoolState } from "../engine/PoolState.ts"
-import type { Waiter } from "../engine/Waiters.ts"
 import type { PoolConfig } from "../PoolConfig.ts"
 import type { ConnectError } from "../PoolError.ts"
 import { Backoff } from "./Backoff.ts"
 import type { BoundConnector } from "./BoundConnector.ts"
 import type { Borrower } from "./Borrower.ts"
-import type { Failure } from "./Failures.ts"
+import { engineOptions } from "./EngineSettings.ts"
+import { Readers } from "./Events.ts"
+import { FailureLog } from "./Failures.ts"
 import { PoolTime } from "./PoolTime.ts"
 import { refusalError } from "./Refusals.ts"
+import { reportChange, reportNested, reportRefusal, reportRevoked, reportWarming } from "./Reports.ts"
 import { Resource } from "./Resource.ts"
 import { check, closeConnection, connect, reset } from "./Upkeep.ts"
 
@@ -37,17 +42,24 @@ export class PoolRuntime<A> {
   readonly engine: Engine<Resource<A>>
   readonly clock: Clock.Clock
   readonly time: PoolTime
+  readonly failures = new FailureLog()
+  readonly readers: Readers<A>
+  /** Borrowers leave a note of what they hold, so that a nested acquire is seen. */
+  readonly watchesNesting: boolean
+  readonly forbidsNesting: boolean
   /** Open while the pool is ready, and for good once it is closing: whoever waits must look at the state. */
   readonly ready = Latch.makeUnsafe(false)
   readonly closed = Latch.makeUnsafe(false)
   /** How the first attempt to connect ended; a pool that closes before it has ended completes it too. */
   readonly firstConnect = Deferred.makeUnsafe<void, ConnectError>()
-  /** The last failed attempt of the current outage. */
-  lastFailure: Failure | undefined = undefined
   private readonly context: Context.Context<never>
   private readonly dispatcher: Scheduler.SchedulerDispatcher
   private readonly fibers = new Set<Fiber.Fiber<unknown, unknown>>()
+  /** The open connections by what borrowers hold of them, where that is an object: the others are looked for. */
+  private readonly byValue = new Map<unknown, Connection<Resource<A>>>()
+  private readonly sweeps = new Map<Sweep, Latch.Latch>()
   private readonly backoff: Backoff<A>
+  private readonly isDebugging: boolean
   private isPerforming = false
   private isScheduled = false
   private alarm: Fiber.Fiber<unknown, unknown> | undefined = undefined
@@ -70,27 +82,11 @@ export class PoolRuntime<A> {
     this.dispatcher = Context.get(context, Scheduler.Scheduler).makeDispatcher()
     this.time = new PoolTime(clock, this.dispatcher)
     this.backoff = new Backoff(this)
-    this.engine = new Engine<Resource<A>>(
-      {
-        minConnections: config.minConnections,
-        maxConnections: config.maxConnections,
-        maxConnecting: config.maxConnecting,
-        maxWaiting: config.maxWaiting,
-        acquireTimeout: Duration.toMillis(config.acquireTimeout),
-        checkAfterIdle: Duration.toMillis(config.checkAfterIdle),
-        healthCheckInterval: Duration.toMillis(config.healthCheckInterval),
-        idleTimeout: Duration.toMillis(config.idleTimeout),
-        maxLifetime: Duration.toMillis(config.maxLifetime),
-        maxUses: config.maxUses,
-        unavailableAfter: Duration.toMillis(config.unavailableAfter),
-        warmupBatchSize: config.warmup.batchSize,
-        warmupDelay: Duration.toMillis(config.warmup.delay),
-        canCheck: connector.check !== undefined,
-        canReset: connector.reset !== undefined,
-        random
-      },
-      this.now()
-    )
+    this.readers = new Readers(this)
+    this.watchesNesting = config.nested !== "allow"
+    this.forbidsNesting = config.nested === "error"
+    this.isDebugging = LogLevel.isLessThanOrEqualTo(Context.get(context, References.MinimumLogLevel), "Debug")
+    this.engine = new Engine<Resource<A>>(engineOptions(config, connector, random), this.now())
   }
 
   /** Milliseconds of the pool's time, read now. */
@@ -101,27 +97,58 @@ export class PoolRuntime<A> {
   /** Starts the pool, once its end is registered in the scope. */
   readonly start: Effect.Effect<void, never, Scope.Scope> = Effect.suspend(() =>
     Effect.andThen(
-      Effect.addFinalizer(() => this.close),
+      Effect.addFinalizer(() => this.drain(this.config.drainTimeout)),
       Effect.sync(() => this.transition(() => this.engine.start(this.now())))
     )
   )
 
-  /** Refuses waiters, closes what is idle, gives borrowers `drainTimeout`, and ends when every connection is closed. */
-  private readonly close: Effect.Effect<void> = Effect.suspend(() => {
-    this.transition(() => this.engine.drain())
-    this.fork(
-      Effect.delay(
-        Effect.sync(() => this.transition(() => this.engine.revokeLeases())),
-        this.config.drainTimeout
-      )
-    )
-    return Effect.andThen(
-      this.closed.await,
-      Effect.sync(() => {
-        for (const fiber of this.fibers) fiber.interruptUnsafe()
-      })
-    )
+  /**
+   * Refuses waiters, closes what is idle, gives borrowers some time, and ends when every connection is closed. Of several
+   * calls the shortest time counts. Goes on if whoever called is interrupted.
+   */
+  drain(within: Duration.Duration): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.transition(() => this.engine.drain(this.now()))
+      if (this.engine.ledger.state !== "closed") this.fork(Effect.delay(this.revokeLeases, within))
+      return this.closed.await
+    })
+  }
+
+  private readonly revokeLeases: Effect.Effect<void> = Effect.sync(() => {
+    const { length } = this.engine.ledger.leases
+    if (length > 0) reportRevoked(this, length)
+    this.transition(() => this.engine.revokeLeases(this.now()))
   })
+
+  /** Checks all idle connections, a few at a time, and says what came of it. */
+  readonly sweep: Effect.Effect<Sweep> = Effect.suspend(() => {
+    const done = Latch.makeUnsafe(false)
+    const sweep = this.engine.sweep(this.now())
+    this.sweeps.set(sweep, done)
+    this.perform()
+    return Effect.as(done.await, sweep)
+  })
+
+  // Connections by what borrowers hold of them.
+
+  remember(connection: Connection<Resource<A>>, value: A): void {
+    if (isIdentifiable(value)) this.byValue.set(value, connection)
+  }
+
+  forget(connection: Connection<Resource<A>>): void {
+    if (connection.openedAt === undefined) return
+    const { value } = connection.resource
+    if (this.byValue.get(value) === connection) this.byValue.delete(value)
+  }
+
+  /** The open connection that is this value, if there is one. */
+  find(value: A): Connection<Resource<A>> | undefined {
+    if (isIdentifiable(value)) return this.byValue.get(value)
+    for (const connection of this.engine.ledger.connections) {
+      if (connection.openedAt !== undefined && connection.resource.value === value) return connection
+    }
+    return undefined
+  }
 
   /** Changes the engine's state from outside a borrower's fast path, and carries out what it decided. */
   transition(change: () => void): void {
@@ -181,20 +208,21 @@ export class PoolRuntime<A> {
 
   private performLater(): void {
     this.isScheduled = true
-    this.dispatcher.scheduleTask(() => {
+    this.later(() => {
       this.isScheduled = false
       this.perform()
-    }, 0)
+    })
   }
 
   private carryOut(decision: Decision<Resource<A>>): void {
     switch (decision._tag) {
       case "Serve":
         return this.serve(decision.waiter as Borrower<A>)
-      case "Refuse":
-        return (decision.waiter as Borrower<A>).resume(
-          Effect.fail(refusalError(this, decision.refusal, decision.waiter as Waiter<unknown>))
-        )
+      case "Refuse": {
+        const error = refusalError(this, decision.refusal, decision.waiter)
+        reportRefusal(this, error)
+        return (decision.waiter as Borrower<A>).resume(Effect.fail(error))
+      }
       case "Open":
         decision.connection.resource = new Resource()
         this.fork(connect(this, decision.connection))
@@ -211,7 +239,15 @@ export class PoolRuntime<A> {
       case "Backoff":
         return this.backoff.start(decision.kind, decision.startsOver)
       case "Changed":
-        return this.changed(decision.state)
+        return this.changed(decision)
+      case "Nested":
+        return reportNested(this, decision.waiter)
+      case "Warming":
+        return reportWarming(this, decision.open, decision.minimum)
+      case "Swept":
+        this.sweeps.get(decision.sweep)?.openUnsafe()
+        this.sweeps.delete(decision.sweep)
+        return
     }
   }
 
@@ -219,25 +255,49 @@ export class PoolRuntime<A> {
     // Interrupted between being served and being woken: its connection has gone on already.
     if (borrower.state !== "served") return
     if (borrower.isParked) borrower.goOn()
-    else this.dispatcher.scheduleTask(() => this.serve(borrower), 0)
+    else this.later(() => this.serve(borrower))
   }
 
-  private changed(state: PoolState): void {
-    if (state === "unavailable") this.ready.closeUnsafe()
+  private changed({ from, state }: Extract<Decision<unknown>, { readonly _tag: "Changed" }>): void {
+    if (state === "unavailable" || state === "paused" || state === "starting") this.ready.closeUnsafe()
     else this.ready.openUnsafe()
-    if (state === "closed") this.closed.openUnsafe()
     // Whoever waits for the first connect must not wait for ever.
     if (state === "draining") Deferred.doneUnsafe(this.firstConnect, Exit.void)
-    this.log(
-      state === "unavailable"
-        ? Effect.logError("unavailable: acquires fail until a connection opens", this.lastFailure?.message)
-        : Effect.logDebug(state)
-    )
+    reportChange(this, state, from)
+    if (state === "closed") {
+      this.closed.openUnsafe()
+      // In a later turn: the last close is running on one of them.
+      this.later(() => {
+        for (const fiber of this.fibers) fiber.interruptUnsafe()
+      })
+    }
   }
 
-  /** Logs on a fiber of its own: a logger that throws must not take anything of the pool with it. */
-  log(effect: Effect.Effect<void>): void {
-    this.fork(effect)
+  /** Runs something in the dispatcher's next turn. */
+  later(task: () => void): void {
+    this.dispatcher.scheduleTask(task, 0)
+  }
+
+  // Logging: on a fiber of its own, since a logger that throws must not take anything of the pool with it.
+
+  log(
+    level: LogLevel.Severity,
+    message: string,
+    annotations: Readonly<Record<string, unknown>> = {},
+    ...details: ReadonlyArray<unknown>
+  ): void {
+    const { idle, inUse, limit, total, waiting } = this.engine.ledger
+    const counts = `${inUse}/${limit} in use, ${idle.length} idle, ${total} in all, ${waiting} waiting`
+    this.fork(Effect.annotateLogs(Effect.logWithLevel(level)(message, ...details), { ...annotations, counts }))
+  }
+
+  /** Logs what is of interest to somebody who looks for a fault, and costs nothing while nobody does. */
+  debug(
+    message: string,
+    annotations: () => Readonly<Record<string, unknown>>,
+    ...details: ReadonlyArray<unknown>
+  ): void {
+    if (this.isDebugging) this.log("Debug", message, annotations(), ...details)
   }
 
   /** One timer for all deadlines, moved only when something is due earlier than it. */
@@ -258,3 +318,6 @@ export class PoolRuntime<A> {
     )
   }
 }
+
+const isIdentifiable = (value: unknown): boolean =>
+  (typeof value === "object" && value !== null) || typeof value === "function"

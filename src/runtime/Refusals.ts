@@ -1,47 +1,66 @@
-import type { Engine } from "../engine/Engine.ts"
+import type { Lease } from "../engine/Lease.ts"
+import type { Ledger } from "../engine/Ledger.ts"
 import type { Refusal } from "../engine/PoolState.ts"
 import type { Waiter } from "../engine/Waiters.ts"
 import {
   type AcquireError,
   AcquireTimeout,
   type ConnectFailure,
+  type Holder,
   PoolClosed,
+  PoolDeadlock,
   PoolOverloaded,
   ServiceUnavailable,
   type Snapshot,
   type TimeoutDiagnosis
 } from "../PoolError.ts"
 import { endedEarly, toConnectFailure } from "./Failures.ts"
+import { holderName, holderOf } from "./HolderNames.ts"
 import type { PoolRuntime } from "./PoolRuntime.ts"
+import type { Resource } from "./Resource.ts"
 
 /** What a caller who is refused for lack of room is told to wait, when nothing better is known. */
 const defaultRetryAfterSeconds = 1
 
-export const snapshotOf = <A>(engine: Engine<A>): Snapshot => ({
-  total: engine.total,
-  idle: engine.idle.length,
-  inUse: engine.inUse,
-  connecting: engine.connecting,
-  checking: engine.checking,
-  resetting: engine.resetting,
-  closing: engine.closing,
-  waiting: engine.waiting,
-  limit: engine.limit
+/** How many holders a deadlock names. */
+const holdersNamed = 10
+
+export const snapshotOf = <A>(ledger: Ledger<A>): Snapshot => ({
+  total: ledger.total,
+  idle: ledger.idle.length,
+  inUse: ledger.inUse,
+  connecting: ledger.connecting,
+  checking: ledger.checking,
+  resetting: ledger.resetting,
+  closing: ledger.closing,
+  waiting: ledger.waiting,
+  limit: ledger.limit
 })
 
 /** The failure that keeps the pool from connecting; nothing while it can. */
 export const lastFailureOf = <A>(runtime: PoolRuntime<A>): ConnectFailure | undefined => {
-  const { outage } = runtime.engine
+  const { outage } = runtime.engine.ledger
   if (outage === undefined) return undefined
   const now = runtime.now()
   const at = runtime.clock.currentTimeMillisUnsafe() - (now - outage.since)
-  const failure = runtime.lastFailure ?? { kind: "transient" as const, message: endedEarly, at }
+  const failure = runtime.failures.last ?? { kind: "transient" as const, message: endedEarly, at }
   return toConnectFailure(failure, outage.failures, outage.nextProbeAt && outage.nextProbeAt - now)
 }
 
-const diagnose = <A>(engine: Engine<A>): TimeoutDiagnosis => {
-  if (engine.outage !== undefined) return "cannotConnect"
-  return engine.inUse + engine.resetting >= engine.limit ? "allInUse" : "connectingSlowly"
+const diagnose = <A>(ledger: Ledger<A>): TimeoutDiagnosis => {
+  if (ledger.state === "paused") return "paused"
+  if (ledger.outage !== undefined) return "cannotConnect"
+  return ledger.inUse + ledger.resetting >= ledger.limit ? "allInUse" : "connectingSlowly"
+}
+
+/** Everyone who holds and waits; the one who is refused first, since he closes the cycle. */
+const cycleOf = <A>({ leases }: Ledger<A>, waiter: Waiter<A> | undefined, now: number): ReadonlyArray<Holder> => {
+  const own = new Set((waiter?.held ?? []).map(({ lease }) => lease))
+  const cycle = Array.from(own, (lease) => holderOf(lease as Lease<unknown>, now))
+  for (let lease = leases.oldest; lease !== undefined && cycle.length < holdersNamed; lease = lease.younger) {
+    if (!own.has(lease)) cycle.push(holderOf(lease as Lease<unknown>, now))
+  }
+  return cycle
 }
 
 /** The time to the next probe, rounded up: a caller who comes back then finds either a connection or a newer answer. */
@@ -49,35 +68,57 @@ const secondsToProbe = (failure: ConnectFailure | undefined): number =>
   Math.max(defaultRetryAfterSeconds, Math.ceil((failure?.retryInMillis ?? 0) / 1000))
 
 /** The error of an acquire that was refused; `waiter` if it had waited. */
-export const refusalError = <A>(runtime: PoolRuntime<A>, refusal: Refusal, waiter?: Waiter<unknown>): AcquireError => {
+export const refusalError = <A>(
+  runtime: PoolRuntime<A>,
+  refusal: Refusal,
+  waiter?: Waiter<Resource<A>>
+): AcquireError => {
   const { config, engine, name } = runtime
+  const { ledger } = engine
   const lastFailure = lastFailureOf(runtime)
-  const cause = runtime.lastFailure === undefined ? {} : { cause: runtime.lastFailure.cause }
+  const cause = runtime.failures.last === undefined ? {} : { cause: runtime.failures.last.cause }
   const failure = lastFailure === undefined ? {} : { lastFailure, ...cause }
   switch (refusal) {
     case "timeout":
       return new AcquireTimeout({
         pool: name,
-        timeoutMillis: engine.options.acquireTimeout,
+        timeoutMillis: ledger.options.acquireTimeout,
         waitedMillis: waiter === undefined ? 0 : Math.round(runtime.now() - waiter.enqueuedAt),
-        diagnosis: diagnose(engine),
-        snapshot: snapshotOf(engine),
+        diagnosis: diagnose(ledger),
+        snapshot: snapshotOf(ledger),
         retryAfterSeconds: secondsToProbe(lastFailure),
         ...failure
       })
     case "unavailable":
       return new ServiceUnavailable({
         pool: name,
-        failingForMillis: engine.outage === undefined ? 0 : Math.round(runtime.now() - engine.outage.since),
-        snapshot: snapshotOf(engine),
+        reason: "cannotConnect",
+        failingForMillis: ledger.outage === undefined ? 0 : Math.round(runtime.now() - ledger.outage.since),
+        snapshot: snapshotOf(ledger),
         retryAfterSeconds: secondsToProbe(lastFailure),
         ...failure
+      })
+    case "paused":
+      return new ServiceUnavailable({
+        pool: name,
+        reason: "paused",
+        failingForMillis: 0,
+        snapshot: snapshotOf(ledger),
+        retryAfterSeconds: defaultRetryAfterSeconds
+      })
+    case "deadlock":
+      return new PoolDeadlock({
+        pool: name,
+        waiter: holderName(waiter?.holder),
+        isForbidden: config.nested === "error",
+        cycle: cycleOf(ledger, waiter, runtime.now()),
+        snapshot: snapshotOf(ledger)
       })
     case "overloaded":
       return new PoolOverloaded({
         pool: name,
         maxWaiting: config.maxWaiting,
-        snapshot: snapshotOf(engine),
+        snapshot: snapshotOf(ledger),
         retryAfterSeconds: defaultRetryAfterSeconds
       })
     case "closed":

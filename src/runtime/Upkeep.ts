@@ -49,15 +49,20 @@ export const connect = Effect.fnUntraced(function* <A>(runtime: PoolRuntime<A>, 
   if (connection.state !== "connecting") return
   if (Exit.isSuccess(exit)) {
     resource.settle(exit.value)
+    runtime.remember(connection, exit.value)
     if (connector.closed !== undefined) resource.watcher = runtime.fork(watch(runtime, connection))
-    runtime.lastFailure = undefined
+    runtime.failures.clear()
     runtime.transition(() => engine.opened(connection, runtime.now()))
+    runtime.debug(`opened connection ${connection.id}`, () => ({
+      connection: connection.id,
+      duration: millisBetween(connection.createdAt, connection.openedAt ?? connection.createdAt)
+    }))
     Deferred.doneUnsafe(runtime.firstConnect, Exit.void)
   } else {
     const failure = failureOf(connector, exit.cause, runtime.clock.currentTimeMillisUnsafe())
     const { cause, kind, message } = failure
-    runtime.lastFailure = failure
-    runtime.transition(() => engine.openFailed(connection, kind, runtime.now()))
+    runtime.failures.note(failure)
+    runtime.transition(() => engine.openFailed(connection, kind, runtime.now(), message))
     Deferred.doneUnsafe(
       runtime.firstConnect,
       Exit.fail(new ConnectError({ pool: runtime.name, kind, reason: message, cause }))
@@ -72,7 +77,7 @@ const watch = Effect.fnUntraced(function* <A>(runtime: PoolRuntime<A>, connectio
   if (Exit.isFailure(exit) && !Cause.hasFails(exit.cause)) {
     // A watcher that breaks tells nothing about its connection; the checks go on without it.
     if (Cause.hasDies(exit.cause)) {
-      runtime.log(Effect.logWarning(`cannot watch connection ${connection.id}`, exit.cause))
+      runtime.log("Warn", `cannot watch connection ${connection.id}`, { connection: connection.id }, exit.cause)
     }
     return
   }
@@ -86,7 +91,9 @@ export const check = Effect.fnUntraced(function* <A>(runtime: PoolRuntime<A>, co
   const { resource } = connection
   const exit = yield* bounded(runtime, resource, connector.check!(resource.value), config.checkTimeout)
   if (connection.state !== "checking") return
-  if (Exit.isFailure(exit)) runtime.log(Effect.logDebug(`connection ${connection.id} failed its check`, exit.cause))
+  if (Exit.isFailure(exit)) {
+    runtime.debug(`connection ${connection.id} failed its check`, () => ({ connection: connection.id }), exit.cause)
+  }
   runtime.transition(() => engine.checked(connection, Exit.isSuccess(exit), runtime.now()))
 })
 
@@ -97,7 +104,9 @@ export const reset = Effect.fnUntraced(function* <A>(runtime: PoolRuntime<A>, co
   const { resource } = connection
   const exit = yield* bounded(runtime, resource, connector.reset!(resource.value), config.resetTimeout)
   if (connection.state !== "resetting") return
-  if (Exit.isFailure(exit)) runtime.log(Effect.logDebug(`connection ${connection.id} could not be reset`, exit.cause))
+  if (Exit.isFailure(exit)) {
+    runtime.debug(`connection ${connection.id} could not be reset`, () => ({ connection: connection.id }), exit.cause)
+  }
   runtime.transition(() => engine.resetDone(connection, Exit.isSuccess(exit), runtime.now()))
 })
 
@@ -118,26 +127,28 @@ export const closeConnection = Effect.fnUntraced(function* <A>(
     Effect.andThen(endWork(resource, closeTimeout), Scope.close(resource.scope, Exit.void))
   )
   const exit = yield* Effect.timeoutOption(Fiber.await(ending), closeTimeout)
-  runtime.log(reportClose(connection.id, reason, exit, closeTimeout))
-  runtime.transition(() => runtime.engine.closed(connection, runtime.now()))
+  reportClose(runtime, connection, reason, exit)
+  runtime.forget(connection)
+  runtime.transition(() => runtime.engine.closed(connection, runtime.now(), Option.isNone(exit)))
 })
 
-const reportClose = (
-  id: number,
+const reportClose = <A>(
+  runtime: PoolRuntime<A>,
+  { id, workSince }: Pooled<A>,
   reason: CloseReason,
-  exit: Option.Option<Exit.Exit<unknown, unknown>>,
-  closeTimeout: Duration.Duration
-): Effect.Effect<void> => {
+  exit: Option.Option<Exit.Exit<unknown, unknown>>
+): void => {
+  const facts = () => ({ connection: id, reason, duration: millisBetween(workSince, runtime.now()) })
   if (Option.isNone(exit)) {
-    return Effect.logWarning(
-      `connection ${id} (${reason}) did not close within ${Duration.format(closeTimeout)}; it no longer counts, and the ` +
-        `server may still have it`
-    )
-  }
-  return Exit.isFailure(exit.value)
-    ? Effect.logWarning(`the finalizer of connection ${id} (${reason}) failed`, exit.value.cause)
-    : Effect.logDebug(`closed connection ${id} (${reason})`)
+    const within = Duration.format(runtime.config.closeTimeout)
+    const text = `did not close within ${within}; it no longer counts, and the server may still have it`
+    runtime.log("Warn", `connection ${id} (${reason}) ${text}`, facts())
+  } else if (Exit.isFailure(exit.value)) {
+    runtime.log("Warn", `the finalizer of connection ${id} (${reason}) failed`, facts(), exit.value.cause)
+  } else runtime.debug(`closed connection ${id} (${reason})`, facts)
 }
+
+const millisBetween = (from: number, to: number): string => `${Math.round(to - from)} ms`
 
 /** Interrupts the work on a connection, and gives it some time: what it still opens belongs to the scope closed next. */
 const endWork = <A>({ work }: Resource<A>, timeout: Duration.Duration): Effect.Effect<void> =>

@@ -160,10 +160,10 @@ describe("a connection that is free when doubt has risen since it was proven", (
     const pool = EngineDriver.withIdle(2, { maxConnections: 2 })
     const [first, second] = [pool.borrow(), pool.borrow()]
     pool.died(first.connection.id)
-    const { doubt } = pool.engine
+    const { doubt } = pool.ledger
     pool.release(first, "broken")
     pool.release(second)
-    assert.strictEqual(pool.engine.doubt, doubt)
+    assert.strictEqual(pool.ledger.doubt, doubt)
   })
 })
 

@@ -153,7 +153,7 @@ describe("borrowers that do not finish in time", () => {
     pool.drain()
     pool.decided()
     pool.revokeLeases()
-    assert.deepStrictEqual(pool.decided(), ["Close 1: drained", "Close 2: drained"])
+    assert.deepStrictEqual(pool.decided(), ["Close 2: drained", "Close 1: drained"])
   })
 
   it("count as released, once", () => {
@@ -163,7 +163,7 @@ describe("borrowers that do not finish in time", () => {
     pool.revokeLeases()
     const before = pool.snapshot()
     pool.release(loan, "broken")
-    assert.deepStrictEqual([pool.snapshot(), pool.engine.counters.released], [before, 1])
+    assert.deepStrictEqual([pool.snapshot(), pool.ledger.counters.released], [before, 1])
   })
 
   it("are the only ones concerned: a connection that is closing goes on closing", () => {
@@ -191,7 +191,7 @@ describe("a pool that has drained", () => {
     pool.borrow()
     pool.drain()
     pool.carryOut()
-    assert.strictEqual(pool.engine.state, "draining")
+    assert.strictEqual(pool.ledger.state, "draining")
   })
 
   it("is closed at once if it has no connection", () => {
@@ -210,7 +210,7 @@ describe("a pool that has drained", () => {
     const pool = EngineDriver.withIdle(0)
     pool.drain()
     pool.wait("a")
-    assert.strictEqual(pool.engine.counters.shed, 0)
+    assert.strictEqual(pool.ledger.counters.shed, 0)
   })
 
   it("stays closed", () => {
@@ -232,7 +232,7 @@ describe("a pool that has drained", () => {
     pool.openFailed(1)
     pool.drain()
     pool.carryOut()
-    assert.deepStrictEqual([pool.engine.state, pool.engine.outage], ["closed", undefined])
+    assert.deepStrictEqual([pool.ledger.state, pool.ledger.outage], ["closed", undefined])
   })
 })
 
@@ -253,7 +253,7 @@ describe("a pool that is closed before it starts", () => {
     const pool = new EngineDriver({})
     pool.drain()
     pool.start()
-    assert.strictEqual(pool.engine.state, "closed")
+    assert.strictEqual(pool.ledger.state, "closed")
   })
 })
 
@@ -266,6 +266,6 @@ describe("a connection that dies while the pool drains", () => {
     for (const { connection } of loans) pool.died(connection.id)
     for (const loan of loans) pool.release(loan, "broken")
     assert.isFalse(pool.decided().some((decision) => decision.startsWith("Backoff")))
-    assert.isUndefined(pool.engine.outage)
+    assert.isUndefined(pool.ledger.outage)
   })
 })

@@ -27,9 +27,10 @@ describe("lending a connection that rests", () => {
 
   it("is in use until it is released, and idle again in the same step", () => {
     const pool = EngineDriver.withIdle(1)
-    const { connection, lease } = pool.borrow()
+    const lease = pool.borrow()
+    const { connection } = lease
     const whileLent = connection.state
-    pool.release({ connection, lease })
+    pool.release(lease)
     assert.deepStrictEqual([whileLent, connection.state], ["inUse", "idle"])
   })
 
@@ -48,20 +49,20 @@ describe("lending a connection that rests", () => {
     const pool = EngineDriver.withIdle(1)
     const first = pool.borrow()
     pool.release(first)
-    assert.notStrictEqual(pool.borrow().lease, first.lease)
+    assert.notStrictEqual(pool.borrow().id, first.id)
   })
 
   it("notes when the loan began", () => {
     const pool = EngineDriver.withIdle(1)
     pool.pass(70)
-    assert.strictEqual(pool.borrow().connection.leasedAt, 70)
+    assert.strictEqual(pool.borrow().since, 70)
   })
 
   it("counts loans and returns", () => {
     const pool = EngineDriver.withIdle(2)
     pool.borrow()
     pool.release(pool.borrow())
-    const { acquired, released } = pool.engine.counters
+    const { acquired, released } = pool.ledger.counters
     assert.deepStrictEqual({ acquired, released }, { acquired: 2, released: 1 })
   })
 })
@@ -89,7 +90,7 @@ describe("handing a connection over", () => {
     const loan = pool.borrow()
     const waiter = pool.wait("a")
     pool.release(loan)
-    assert.notStrictEqual(pool.takeLoan(waiter).lease, loan.lease)
+    assert.notStrictEqual(pool.takeLoan(waiter).id, loan.id)
   })
 
   it("serves waiters in the order of their arrival", () => {

@@ -72,7 +72,7 @@ describe("connections for those who wait", () => {
     pool.wait("b")
     pool.decided()
     pool.opened(1)
-    assert.strictEqual(pool.engine.counters.created, 1)
+    assert.strictEqual(pool.ledger.counters.created, 1)
   })
 })
 
@@ -97,9 +97,9 @@ describe("a connection that is closing", () => {
     const pool = EngineDriver.withIdle(1)
     pool.invalidate(1)
     pool.decided()
-    const before = pool.engine.counters.closed
+    const before = pool.ledger.counters.closed
     pool.closed(1)
-    assert.deepStrictEqual([before, pool.engine.counters.closed], [0, 1])
+    assert.deepStrictEqual([before, pool.ledger.counters.closed], [0, 1])
   })
 
   it("ends once", () => {
@@ -124,7 +124,7 @@ describe("the minimum", () => {
     const pool = new EngineDriver({ minConnections: 2 })
     pool.start()
     pool.decided()
-    assert.strictEqual(pool.engine.state, "starting")
+    assert.strictEqual(pool.ledger.state, "starting")
     pool.opened(2)
     assert.deepStrictEqual(pool.decided(), ["Changed ready"])
   })
@@ -135,7 +135,7 @@ describe("the minimum", () => {
     pool.decided()
     pool.opened(2)
     pool.opened(1)
-    assert.deepStrictEqual(pool.decided(), ["Changed ready"])
+    assert.deepStrictEqual(pool.decided(), ["Changed ready", "Warming 2 of 2"])
   })
 
   it("leaves a pool that has none ready at once, with nothing open", () => {

@@ -41,12 +41,12 @@ describe("a connect that fails", () => {
   })
 
   it("counts as failed, and not as created", () => {
-    const { connectFailures, created } = inOutage().engine.counters
+    const { connectFailures, created } = inOutage().ledger.counters
     assert.deepStrictEqual({ connectFailures, created }, { connectFailures: 1, created: 0 })
   })
 
   it("is not counted among the closed: it was never open", () => {
-    assert.strictEqual(inOutage().engine.counters.closed, 0)
+    assert.strictEqual(inOutage().ledger.counters.closed, 0)
   })
 
   it("asks the retry schedule once, however many fail together", () => {
@@ -65,7 +65,7 @@ describe("a connect that fails", () => {
   })
 
   it("keeps its waiter waiting", () => {
-    assert.strictEqual(inOutage().engine.waiting, 1)
+    assert.strictEqual(inOutage().ledger.waiting, 1)
   })
 })
 
@@ -113,7 +113,7 @@ describe("probing", () => {
       pool.carryOut()
     }
     assert.deepStrictEqual(
-      [probes, pool.engine.counters.retries],
+      [probes, pool.ledger.counters.retries],
       [Array.from({ length: 20 }, (_, step) => `Open ${step + 2}`), 20]
     )
   })
@@ -162,9 +162,9 @@ describe("probing", () => {
   it("knows when the next probe is due, from the schedule's answer to the end of the step", () => {
     const pool = inOutage()
     pool.backoffStarted(1500)
-    const during = pool.engine.outage?.nextProbeAt
+    const during = pool.ledger.outage?.nextProbeAt
     pool.backoffEnded()
-    assert.deepStrictEqual([during, pool.engine.outage?.nextProbeAt], [1500, undefined])
+    assert.deepStrictEqual([during, pool.ledger.outage?.nextProbeAt], [1500, undefined])
   })
 })
 
@@ -244,7 +244,7 @@ describe("a pool that is starting", () => {
     pool.openFailed(1)
     pool.carryOut()
     pool.advance(3_600_000)
-    assert.strictEqual(pool.engine.state, "starting")
+    assert.strictEqual(pool.ledger.state, "starting")
   })
 
   it("keeps those who wait until their own deadline", () => {
@@ -292,7 +292,7 @@ describe("a pool that has no usable connection while every connect fails", () =>
     pool.openFailed(3)
     pool.carryOut()
     pool.advance(10_000)
-    assert.strictEqual(pool.engine.state, "unavailable")
+    assert.strictEqual(pool.ledger.state, "unavailable")
   })
 
   it("counts from the failure, however long there was no connection because nobody needed one", () => {
@@ -303,7 +303,7 @@ describe("a pool that has no usable connection while every connect fails", () =>
     pool.openFailed(1)
     pool.carryOut()
     pool.advance(29_999)
-    assert.strictEqual(pool.engine.state, "ready")
+    assert.strictEqual(pool.ledger.state, "ready")
   })
 
   it("counts from the loss of the last usable connection, if that came later", () => {
@@ -317,9 +317,9 @@ describe("a pool that has no usable connection while every connect fails", () =>
     pool.release(loan, "broken")
     pool.carryOut()
     pool.advance(29_999)
-    assert.strictEqual(pool.engine.state, "ready")
+    assert.strictEqual(pool.ledger.state, "ready")
     pool.advance(1)
-    assert.strictEqual(pool.engine.state, "unavailable")
+    assert.strictEqual(pool.ledger.state, "unavailable")
   })
 
   it("is not unavailable while a lease is out", () => {
@@ -330,7 +330,7 @@ describe("a pool that has no usable connection while every connect fails", () =>
     pool.openFailed(2)
     pool.carryOut()
     pool.advance(60_000)
-    assert.strictEqual(pool.engine.state, "ready")
+    assert.strictEqual(pool.ledger.state, "ready")
   })
 
   it("is not unavailable while no connect has failed", () => {
@@ -338,7 +338,7 @@ describe("a pool that has no usable connection while every connect fails", () =>
     pool.wait("a")
     pool.decided()
     pool.advance(60_000)
-    assert.strictEqual(pool.engine.state, "ready")
+    assert.strictEqual(pool.ledger.state, "ready")
   })
 
   it("is unavailable no sooner because of an outage that is over", () => {
@@ -351,7 +351,7 @@ describe("a pool that has no usable connection while every connect fails", () =>
     pool.openFailed(4)
     pool.carryOut()
     pool.advance(20_000)
-    assert.strictEqual(pool.engine.state, "ready")
+    assert.strictEqual(pool.ledger.state, "ready")
   })
 })
 
@@ -469,7 +469,7 @@ describe("a server that takes connections and drops them", () => {
     const pool = new EngineDriver({ minConnections: 1, warmupDelay: 0 })
     pool.start()
     pool.decided()
-    assert.deepStrictEqual(dropped(pool, 1), ["Open 2"])
+    assert.deepStrictEqual(dropped(pool, 1), ["Warming 1 of 1", "Open 2"])
     assert.deepStrictEqual(dropped(pool, 2), ["Open 3"])
     assert.deepStrictEqual(dropped(pool, 3), ["Backoff transient"])
     pool.backoffEnded()
@@ -506,7 +506,7 @@ describe("an outage in which a probe has become due that nobody needs", () => {
     pool.carryOut()
     pool.backoffEnded()
     pool.advance(5000)
-    assert.strictEqual(pool.engine.state, "ready")
+    assert.strictEqual(pool.ledger.state, "ready")
   })
 })
 
@@ -583,8 +583,8 @@ describe("an outage that nobody needed to end while something could be lent", ()
     pool.openFailed(3)
     pool.decided()
     pool.advance(29_999)
-    assert.strictEqual(pool.engine.state, "ready")
+    assert.strictEqual(pool.ledger.state, "ready")
     pool.advance(1)
-    assert.strictEqual(pool.engine.state, "unavailable")
+    assert.strictEqual(pool.ledger.state, "unavailable")
   })
 })

@@ -22,7 +22,7 @@ describe("a lease that ends dirty", () => {
   })
 
   it("is over for its borrower at once", () => {
-    const { inUse, resetting } = released("dirty").engine
+    const { inUse, resetting } = released("dirty").ledger
     assert.deepStrictEqual({ inUse, resetting }, { inUse: 0, resetting: 1 })
   })
 

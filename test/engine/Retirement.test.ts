@@ -73,7 +73,7 @@ describe("maxLifetime", () => {
   it("is shortened by up to a quarter, and never lengthened", () => {
     const expiries = [0, 0.5, 1].map((random) => {
       const pool = EngineDriver.withIdle(1, { maxLifetime: 60_000, random: () => random })
-      return pool.connection(1).expiresAt
+      return pool.connection(1).retireAt
     })
     assert.deepStrictEqual(expiries, [60_000, 52_500, 45_000])
   })
@@ -81,7 +81,7 @@ describe("maxLifetime", () => {
   it("is drawn for each connection", () => {
     const draws = [0, 1]
     const pool = EngineDriver.withIdle(2, { maxLifetime: 60_000, random: () => draws.shift() ?? 0 })
-    assert.notStrictEqual(pool.connection(1).expiresAt, pool.connection(2).expiresAt)
+    assert.notStrictEqual(pool.connection(1).retireAt, pool.connection(2).retireAt)
   })
 
   it("begins when the connection has opened", () => {
@@ -205,8 +205,9 @@ describe("the check in the background", () => {
 
   it("goes on with the next when the first are done", () => {
     const pool = rested(4)
-    pool.carryOut()
-    pool.advance(1000)
+    pool.decided()
+    pool.checked(1, true)
+    pool.checked(2, true)
     assert.deepStrictEqual(pool.decided(), ["Check 3", "Check 4"])
   })
 
@@ -228,24 +229,30 @@ describe("the check in the background", () => {
   })
 
   it("puts a connection back at the cold end: that it lives does not mean that it is needed", () => {
-    const pool = rested(3)
-    pool.carryOut()
-    assert.strictEqual(pool.engine.idle.warmest?.id, 3)
+    const pool = EngineDriver.withIdle(3, { healthCheckInterval: 30_000, checkAfterIdle: 500 })
+    pool.pass(10)
+    pool.release(pool.borrow())
+    pool.advance(29_990)
+    assert.deepStrictEqual(pool.carryOut(), ["Check 1", "Check 2"])
+    assert.strictEqual(pool.ledger.idle.warmest?.id, 3)
   })
 
   it("does not begin the idle time anew", () => {
     const pool = rested(2, { idleTimeout: 31_000 })
-    pool.carryOut()
-    pool.advance(1000)
-    assert.include(pool.decided(), "Close 1: idleTimeout")
+    pool.decided()
+    pool.checked(1, true)
+    pool.pass(1000)
+    pool.checked(2, true)
+    pool.tick()
+    assert.include(pool.decided(), "Close 2: idleTimeout")
   })
 
   it("does not end a rest: the check before the next lease is due as before", () => {
-    const pool = rested(2)
+    const pool = rested(2, { maxConnections: 2 })
     pool.carryOut()
     pool.wait("a")
     pool.wait("b")
-    assert.deepStrictEqual(pool.decided(), ["Check 2", "Check 1"])
+    assert.sameMembers(pool.decided(), ["Check 2", "Check 1"])
   })
 
   it("closes what has died, and makes the others suspect", () => {
@@ -277,7 +284,7 @@ describe("the check in the background", () => {
     pool.carryOut()
     pool.release(other)
     pool.release(pool.takeLoan(waiter))
-    assert.strictEqual(pool.engine.idle.warmest?.id, 1)
+    assert.strictEqual(pool.ledger.idle.warmest?.id, 1)
   })
 
   it("does not happen where the connector cannot check", () => {

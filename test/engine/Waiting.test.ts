@@ -49,7 +49,7 @@ describe("the deadline of a waiter", () => {
     pool.wait("a")
     pool.advance(5000)
     pool.advance(5000)
-    assert.strictEqual(pool.engine.counters.timedOut, 1)
+    assert.strictEqual(pool.ledger.counters.timedOut, 1)
   })
 
   it("keeps a connection from going to a waiter after it, even if nobody has looked at the clock since", () => {
@@ -101,7 +101,7 @@ describe("maxWaiting", () => {
     const { pool } = busy({ maxWaiting: 1 })
     pool.wait("a")
     pool.wait("b")
-    assert.strictEqual(pool.engine.waiting, 1)
+    assert.strictEqual(pool.ledger.waiting, 1)
   })
 
   it("makes the refused waiter's state final", () => {
@@ -115,7 +115,7 @@ describe("maxWaiting", () => {
     pool.wait("a")
     pool.wait("b")
     pool.wait("c")
-    assert.strictEqual(pool.engine.counters.shed, 2)
+    assert.strictEqual(pool.ledger.counters.shed, 2)
   })
 
   it("lets the next one in when somebody leaves", () => {
@@ -155,11 +155,11 @@ describe("a waiter that leaves", () => {
 
   it("counts as cancelled, once", () => {
     const { pool } = busy()
-    const before = pool.engine.counters.cancelled
+    const before = pool.ledger.counters.cancelled
     const waiter = pool.wait("a")
     pool.cancel(waiter)
     pool.cancel(waiter)
-    assert.strictEqual(pool.engine.counters.cancelled - before, 1)
+    assert.strictEqual(pool.ledger.counters.cancelled - before, 1)
   })
 
   it("passes on what it was served and did not take", () => {

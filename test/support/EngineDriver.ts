@@ -6,18 +6,26 @@ import { assert } from "@effect/vitest"
 import type { Connection, ConnectionState } from "../../src/engine/Connection.js"
 import type { Decision } from "../../src/engine/Decision.js"
 import { Engine, type EngineOptions, type LeaseOutcome } from "../../src/engine/Engine.js"
+import { audit } from "../../src/engine/Audit.js"
+import type { Sweep } from "../../src/engine/BackgroundChecks.js"
+import type { Lease } from "../../src/engine/Lease.js"
+import type { Ledger } from "../../src/engine/Ledger.js"
 import type { Outage } from "../../src/engine/Outage.js"
-import { uncoveredWaiters } from "../../src/engine/Planner.js"
 import type { FailureKind, Refusal } from "../../src/engine/PoolState.js"
 import { Waiter } from "../../src/engine/Waiters.js"
 
 export type { EngineOptions, FailureKind, LeaseOutcome }
 
-/** What a borrower holds: the connection, and the number of its lease. */
+/** What a borrower holds: the lease, with the number it had when it was his. */
 export interface Loan {
+  readonly lease: Lease<string>
+  readonly id: number
   readonly connection: Connection<string>
-  readonly lease: number
+  readonly since: number
 }
+
+const loanOf = (lease: Lease<string> | undefined): Loan | undefined =>
+  lease && { lease, id: lease.id, connection: lease.connection, since: lease.since }
 
 export class NamedWaiter extends Waiter<string> {
   readonly name: string
@@ -45,6 +53,8 @@ const unlimited: EngineOptions = {
   unavailableAfter: 30_000,
   warmupBatchSize: 5,
   warmupDelay: 100,
+  concurrency: 1,
+  nested: "warn",
   canCheck: true,
   canReset: true,
   random: () => 0
@@ -80,15 +90,19 @@ export class EngineDriver {
     const driver = new EngineDriver(options)
     driver.start()
     driver.carryOut()
-    while (driver.engine.total < count) {
-      const before = driver.engine.total
+    while (driver.ledger.total < count) {
+      const before = driver.ledger.total
       const waiters = Array.from({ length: count }, () => driver.wait("nobody"))
       // The last one first, or the first would pass on what it was served.
       for (const waiter of waiters.reverse()) driver.cancel(waiter)
       driver.carryOut()
-      assert.isAbove(driver.engine.total, before, "no connection opens for those who wait")
+      assert.isAbove(driver.ledger.total, before, "no connection opens for those who wait")
     }
     return driver
+  }
+
+  get ledger(): Ledger<string> {
+    return this.engine.ledger
   }
 
   connection(id: number): Connection<string> {
@@ -121,9 +135,8 @@ export class EngineDriver {
     this.step(() => this.engine.start(this.now))
   }
 
-  lease(): Loan | undefined {
-    const connection = this.step(() => this.engine.lease(this.now))
-    return connection === undefined ? undefined : { connection, lease: connection.lease }
+  lease(isExclusive = false): Loan | undefined {
+    return loanOf(this.step(() => this.engine.lease(this.now, isExclusive)))
   }
 
   /** A lease that the test takes for granted. */
@@ -133,15 +146,21 @@ export class EngineDriver {
     return loan
   }
 
-  wait(name: string): NamedWaiter {
+  /** Somebody waits; `options.held` are leases that he, or the one who started him, has already. */
+  wait(
+    name: string,
+    options: { readonly isExclusive?: boolean; readonly held?: ReadonlyArray<Loan>; readonly holder?: unknown } = {}
+  ): NamedWaiter {
     const waiter = new NamedWaiter(name)
+    waiter.isExclusive = options.isExclusive ?? false
+    waiter.held = options.held ?? []
+    waiter.holder = options.holder
     waiter.refusal = this.step(() => this.engine.enqueue(waiter, this.now))
     return waiter
   }
 
   take(waiter: NamedWaiter): Loan | undefined {
-    const connection = this.step(() => this.engine.take(waiter))
-    return connection === undefined ? undefined : { connection, lease: waiter.lease }
+    return loanOf(this.step(() => this.engine.take(waiter)))
   }
 
   /** A loan that the test takes for granted. */
@@ -156,11 +175,11 @@ export class EngineDriver {
   }
 
   release(loan: Loan, outcome: LeaseOutcome = "clean"): void {
-    this.step(() => this.engine.release(loan.connection, loan.lease, outcome, this.now))
+    this.step(() => this.engine.release(loan.lease, loan.id, outcome, this.now))
   }
 
   discard(loan: Loan): void {
-    this.step(() => this.engine.discard(loan.connection, loan.lease))
+    this.step(() => this.engine.discard(loan.lease, loan.id, this.now))
   }
 
   // What happens to connections.
@@ -181,8 +200,8 @@ export class EngineDriver {
     this.answer(id, "Reset", (connection) => this.engine.resetDone(connection, isDone, this.now))
   }
 
-  closed(id: number): void {
-    this.answer(id, "Close", (connection) => this.engine.closed(connection, this.now))
+  closed(id: number, isAbandoned = false): void {
+    this.answer(id, "Close", (connection) => this.engine.closed(connection, this.now, isAbandoned))
   }
 
   died(id: number): void {
@@ -196,7 +215,7 @@ export class EngineDriver {
   // What happens to the pool.
 
   backoffStarted(nextProbeAt: number): void {
-    this.step(() => this.engine.backoffStarted(nextProbeAt))
+    this.step(() => this.engine.backoffStarted(nextProbeAt, this.now))
   }
 
   backoffEnded(): void {
@@ -205,11 +224,31 @@ export class EngineDriver {
   }
 
   drain(): void {
-    this.step(() => this.engine.drain())
+    this.step(() => this.engine.drain(this.now))
+  }
+
+  pause(failsAcquires = false): void {
+    this.step(() => this.engine.pause(failsAcquires, this.now))
+  }
+
+  resume(): void {
+    this.step(() => this.engine.resume(this.now))
+  }
+
+  resize(minConnections: number, maxConnections: number): void {
+    this.step(() => this.engine.resize(minConnections, maxConnections, this.now))
+  }
+
+  recycle(interruptsBorrowers = false): void {
+    this.step(() => this.engine.recycle(interruptsBorrowers, this.now))
+  }
+
+  sweep(): Sweep {
+    return this.step(() => this.engine.sweep(this.now))
   }
 
   revokeLeases(): void {
-    this.step(() => this.engine.revokeLeases())
+    this.step(() => this.engine.revokeLeases(this.now))
   }
 
   // What the engine decided.
@@ -220,7 +259,7 @@ export class EngineDriver {
     for (let decision = this.engine.nextDecision(); decision !== undefined; decision = this.engine.nextDecision()) {
       words.push(this.note(decision))
     }
-    for (const { id, state } of this.engine.connections) {
+    for (const { id, state } of this.ledger.connections) {
       assert.strictEqual(this.unanswered.get(id), workOf[state], `the work that connection ${id}, ${state}, waits for`)
     }
     return words
@@ -246,18 +285,18 @@ export class EngineDriver {
 
   /** Everything an event could have changed, to show that one changed nothing. */
   snapshot(): unknown {
-    const { connections, counters, doubt, hasDecisions, idle, state, waiters } = this.engine
+    const { connections, counters, doubt, idle, state, waiters } = this.ledger
     return {
       state,
       doubt,
-      hasDecisions,
+      hasDecisions: this.engine.hasDecisions,
       counters: { ...counters },
       idle: idle.length,
       waiting: waiters.length,
-      connections: Array.from(connections, ({ condemned, id, lease, state, uses }) => ({
+      connections: Array.from(connections, ({ condemned, id, leases, state, uses }) => ({
         condemned,
         id,
-        lease,
+        leases,
         state,
         uses
       }))
@@ -272,7 +311,7 @@ export class EngineDriver {
 
   private step<X>(event: () => X): X {
     const result = event()
-    for (const connection of this.engine.connections) this.known.set(connection.id, connection)
+    for (const connection of this.ledger.connections) this.known.set(connection.id, connection)
     assertInvariants(this.engine, this.now)
     return result
   }
@@ -298,12 +337,20 @@ export class EngineDriver {
       }
       case "Backoff":
         // A wait for an earlier outage ends with the one for this.
-        this.backoffs = this.backoffOf === this.engine.outage ? this.backoffs + 1 : 1
-        this.backoffOf = this.engine.outage
+        this.backoffs = this.backoffOf === this.ledger.outage ? this.backoffs + 1 : 1
+        this.backoffOf = this.ledger.outage
         this.startedOver = decision.startsOver
         return `Backoff ${decision.kind}`
       case "Changed":
         return `Changed ${decision.state}`
+      case "Nested":
+        return `Nested ${nameOf(decision.waiter)}`
+      case "Warming":
+        return `Warming ${decision.open} of ${decision.minimum}`
+      case "Swept": {
+        const { checked, failed, skipped } = decision.sweep
+        return `Swept: ${checked} checked, ${failed} failed, ${skipped} skipped`
+      }
     }
   }
 }
@@ -312,73 +359,6 @@ const nameOf = (waiter: Waiter<string>): string => (waiter as NamedWaiter).name
 
 /** What holds between any two events, whatever they are. */
 export const assertInvariants = (engine: Engine<string>, now: number): void => {
-  assertCounts(engine)
-  assertIdleInOrder(engine)
-  assertWaitersInOrder(engine)
-  assertNobodyWaitsForNothing(engine, now)
-}
-
-const assertCounts = (engine: Engine<string>): void => {
-  const { checking, closing, connecting, connections, counters, idle, inUse, resetting, total } = engine
-  const counted = { idle: idle.length, inUse, connecting, checking, resetting, closing }
-  const found = { idle: 0, inUse: 0, connecting: 0, checking: 0, resetting: 0, closing: 0, closed: 0 }
-  let open = 0
-  for (const { lease, openedAt, state } of connections) {
-    found[state]++
-    if (openedAt !== undefined) open++
-    holds(lease > 0 === (state === "inUse"), "a connection has a lease when, and only when, it is in use")
-  }
-  for (const state of Object.keys(counted) as Array<keyof typeof counted>) {
-    holds(counted[state] === found[state], `${state} counts ${counted[state]}, but ${found[state]} are ${state}`)
-  }
-  holds(found.closed === 0, "a closed connection is gone")
-  holds(idle.length + inUse + connecting + checking + resetting + closing === total, "the states add up to the total")
-  holds(total <= engine.limit, `${total} connections are more than maxConnections`)
-  holds(counters.acquired - counters.released === inUse, "what was acquired and not released is in use")
-  holds(counters.created - counters.closed === open, "what was created and not closed is open")
-  for (const [name, count] of Object.entries(counters)) holds(count >= 0, `${name} is negative`)
-}
-
-const assertIdleInOrder = ({ idle }: Engine<string>): void => {
-  let length = 0
-  let warmer: Connection<string> | undefined = undefined
-  for (let connection = idle.warmest; connection !== undefined; connection = connection.colder) {
-    holds(connection.state === "idle", `connection ${connection.id} rests, but is ${connection.state}`)
-    holds(connection.warmer === warmer, `connection ${connection.id} is linked to one side only`)
-    warmer = connection
-    length++
-  }
-  holds(idle.coldest === warmer, "the coldest is the end of the idle list")
-  holds(idle.length === length, `${length} connections rest, but ${idle.length} are counted`)
-}
-
-const assertWaitersInOrder = ({ waiters }: Engine<string>): void => {
-  let length = 0
-  let ahead: Waiter<string> | undefined = undefined
-  for (let waiter = waiters.first; waiter !== undefined; waiter = waiter.behind) {
-    holds(waiter.state === "waiting", `a waiter in line is ${waiter.state}`)
-    holds(waiter.ahead === ahead, "a waiter is linked to one side only")
-    holds(ahead === undefined || ahead.deadline <= waiter.deadline, "a waiter stands before one that came earlier")
-    ahead = waiter
-    length++
-  }
-  holds(waiters.last === ahead, "the last waiter is the end of the line")
-  holds(waiters.length === length, `${length} wait, but ${waiters.length} are counted`)
-}
-
-/** While someone waits, no connection that could be lent rests, and all that may be done for them is being done. */
-const assertNobodyWaitsForNothing = (engine: Engine<string>, now: number): void => {
-  const { doubt, idle, maxConnecting, outage, waiting } = engine
-  if (waiting === 0) return
-  for (let connection = idle.warmest; connection !== undefined; connection = connection.colder) {
-    const isFresh = connection.proof === doubt && now < connection.freshUntil
-    holds(!isFresh, `connection ${connection.id} rests beside a waiter`)
-  }
-  const isLimited = engine.total === engine.limit || engine.connecting >= maxConnecting || outage !== undefined
-  holds(isLimited || uncoveredWaiters(engine) === 0, "a waiter waits for a connection that nobody opens")
-}
-
-const holds = (condition: boolean, message: string): void => {
-  // Not `assert.isTrue`: this runs millions of times in the random walk.
-  if (!condition) assert.fail(message)
+  const contradictions = audit(engine, now)
+  if (contradictions.length > 0) assert.fail(contradictions.join("; "))
 }

@@ -1,0 +1,155 @@
+/**
+ * What happens in a pool, as facts: the vocabulary of MongoDB's connection-pool specification (a connection is created,
+ * ready, closed; a check-out is started, failed, done, returned) and what a pool that looks after itself has to add.
+ *
+ * Every start has exactly one end: `AcquireStarted` ends in `Acquired` or `AcquireFailed`, `Acquired` in `Released`,
+ * `ConnectionCreated` in `ConnectionClosed`.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { FailureKind } from "./PoolError.ts"
+
+const Id = Schema.Int
+const Count = Schema.Int
+/** Milliseconds. */
+const Duration = Schema.Finite
+/** Wall time, in milliseconds since 1970. */
+const at = Schema.Finite
+
+/**
+ * Why a connection was closed.
+ *
+ * - `connectFailed`: it never opened. `checkFailed`, `resetFailed`: the connector said so, or took too long.
+ * - `died`: it ended by itself. `broken`: its borrower met an error that the connector calls fatal.
+ * - `suspect`: its lease was interrupted or died, and the connector can neither check nor reset it.
+ * - `invalidated`, `discarded`: a user asked. `maxLifetime`, `maxUses`, `idleTimeout`: retired.
+ * - `recycled`: all connections were to be replaced. `resized`: the pool was made smaller.
+ * - `poolClosed`: the pool closed. `drained`: the pool closed, and its borrower did not return it in time.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const CloseReason = Schema.Literals([
+  "connectFailed",
+  "checkFailed",
+  "resetFailed",
+  "died",
+  "broken",
+  "suspect",
+  "invalidated",
+  "discarded",
+  "maxLifetime",
+  "maxUses",
+  "idleTimeout",
+  "recycled",
+  "resized",
+  "poolClosed",
+  "drained"
+])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type CloseReason = typeof CloseReason.Type
+
+/**
+ * Why an acquire failed: it ran out of `acquireTimeout`, the line was full, the server cannot be reached, the pool was
+ * paused or closed, its own fiber held what it waited for, or its fiber was interrupted.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const AcquireFailure = Schema.Literals([
+  "timeout",
+  "overloaded",
+  "unavailable",
+  "paused",
+  "closed",
+  "deadlock",
+  "cancelled"
+])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type AcquireFailure = typeof AcquireFailure.Type
+
+/**
+ * How a lease ended: it left nothing behind (`clean`), something to reset (`dirty`), nobody knows what, since it was
+ * interrupted or died (`suspect`), a connection that is of no use (`broken`), or the pool took it back (`revoked`).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const LeaseEnd = Schema.Literals(["clean", "dirty", "suspect", "broken", "revoked"])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type LeaseEnd = typeof LeaseEnd.Type
+
+/**
+ * One fact. `at` is wall time in milliseconds; durations are milliseconds; connections, leases and acquires are numbered
+ * from 1 within their pool.
+ *
+ * - `PoolCreated`, `PoolReady` (connections are lent), `PoolWarming` (this many of the minimum are open), `PoolUnavailable`
+ *   (acquires fail until a connection opens), `PoolPaused`, `PoolResumed`, `PoolResized`, `PoolCleared` (all connections of
+ *   earlier generations are being replaced), `PoolDraining` (with this many leases running), `PoolClosed`.
+ * - `ConnectionCreated` (an attempt begins), `ConnectionReady` (after `duration`), `ConnectFailed`, `BackoffStarted` (the next
+ *   attempt is due in `duration`), `ConnectionChecked`, `ConnectionReset`, `ConnectionClosed` (its finalizer took `duration`;
+ *   `isAbandoned` if it was still running after `closeTimeout`).
+ * - `AcquireStarted`, `Acquired` (after `waited`), `AcquireFailed`, `Released` (after `held`), `NestedAcquire` (one that waits
+ *   while its fiber has `lease`).
+ * - `EventsMissed`: whoever reads fell behind, and this many facts are gone.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const PoolEvent = Schema.TaggedUnion({
+  PoolCreated: { at, minConnections: Count, maxConnections: Count },
+  PoolReady: { at },
+  PoolWarming: { at, open: Count, minConnections: Count },
+  PoolUnavailable: { at },
+  PoolPaused: { at, acquires: Schema.Literals(["wait", "fail"]) },
+  PoolResumed: { at },
+  PoolResized: { at, minConnections: Count, maxConnections: Count },
+  PoolCleared: { at, generation: Count, interrupt: Schema.Boolean },
+  PoolDraining: { at, leases: Count },
+  PoolClosed: { at },
+  ConnectionCreated: { at, connection: Id },
+  ConnectionReady: { at, connection: Id, duration: Duration },
+  ConnectFailed: {
+    at,
+    connection: Id,
+    kind: FailureKind,
+    duration: Duration,
+    message: Schema.optionalKey(Schema.String)
+  },
+  BackoffStarted: { at, attempts: Count, duration: Duration },
+  ConnectionChecked: { at, connection: Id, isAlive: Schema.Boolean, duration: Duration },
+  ConnectionReset: { at, connection: Id, isDone: Schema.Boolean, duration: Duration },
+  ConnectionClosed: {
+    at,
+    connection: Id,
+    reason: CloseReason,
+    duration: Duration,
+    uses: Count,
+    isAbandoned: Schema.Boolean
+  },
+  AcquireStarted: { at, acquire: Id },
+  Acquired: { at, acquire: Id, lease: Id, connection: Id, waited: Duration },
+  AcquireFailed: { at, acquire: Id, reason: AcquireFailure, waited: Duration },
+  Released: { at, lease: Id, connection: Id, end: LeaseEnd, held: Duration },
+  NestedAcquire: { at, acquire: Id, lease: Id, connection: Id },
+  EventsMissed: { at, count: Count }
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type PoolEvent = typeof PoolEvent.Type

@@ -1,0 +1,88 @@
+/** What an operator, or the end of the scope, asks of a pool. */
+import type { CloseReason } from "./Connection.ts"
+import type { Lease } from "./Lease.ts"
+import type { Ledger } from "./Ledger.ts"
+
+/** Lends, opens, checks and retires nothing until `resume`. Acquires wait inside their deadlines, or fail. */
+export const pause = <A>(ledger: Ledger<A>, failsAcquires: boolean, now: number): void => {
+  ledger.failsWhilePaused = failsAcquires
+  if (ledger.state !== "paused") ledger.enter("paused")
+  ledger.recorder.noteLife("PoolPaused", now, { detail: failsAcquires ? 1 : 0 })
+  ledger.backgroundChecks.abandon()
+  if (failsAcquires) ledger.refuseAll("paused", now)
+}
+
+export const resume = <A>(ledger: Ledger<A>, now: number): void => {
+  if (ledger.state !== "paused") return
+  ledger.recorder.noteLife("PoolResumed", now)
+  ledger.enter(ledger.hasBeenReady ? "ready" : "starting")
+}
+
+/** Other limits, from now on. What is too many closes: connects first, then what rests, then what comes back. */
+export const resize = <A>(ledger: Ledger<A>, minConnections: number, maxConnections: number, now: number): void => {
+  ledger.minConnections = minConnections
+  ledger.maxConnections = maxConnections
+  ledger.isWarm = false
+  ledger.recorder.noteLife("PoolResized", now, { acquire: minConnections, lease: maxConnections })
+  if (ledger.surplus <= 0) return
+  for (const connection of Array.from(ledger.connections).reverse()) {
+    if (ledger.surplus > 0 && connection.state === "connecting") ledger.closeUnlent(connection, "resized", now)
+  }
+  for (let connection = ledger.idle.coldest; connection !== undefined && ledger.surplus > 0;) {
+    const { warmer } = connection
+    ledger.closeIdle(connection, "resized", now)
+    connection = warmer
+  }
+  // A connection that is shared may never be free by itself. One that is not goes when it comes back, whichever is first.
+  if (ledger.options.concurrency === 1) return
+  for (let lease = ledger.leases.oldest; lease !== undefined && ledger.surplus > 0; lease = lease.younger) {
+    ledger.condemn(lease.connection, "resized", now)
+  }
+}
+
+/**
+ * Replaces all connections: what rests a few a second, what is in use when it comes back, or, if borrowers are to be
+ * interrupted, everything at once.
+ */
+export const recycle = <A>(ledger: Ledger<A>, interruptsBorrowers: boolean, now: number): void => {
+  ledger.generation++
+  ledger.recorder.noteLife("PoolCleared", now, {
+    acquire: ledger.generation,
+    detail: interruptsBorrowers ? 1 : 0
+  })
+  // Nobody misses what rests in a paused pool, and nothing is opened in its place before the pool is resumed.
+  if (interruptsBorrowers || ledger.state === "paused") {
+    for (const connection of ledger.connections) ledger.closeUnlent(connection, "recycled", now)
+  }
+  if (interruptsBorrowers) revokeAll(ledger, "recycled", now)
+}
+
+/** Closes the pool: waiters are refused, what nobody holds is closed, borrowers may finish. */
+export const drain = <A>(ledger: Ledger<A>, now: number): void => {
+  ledger.enter("draining")
+  ledger.recorder.noteLife("PoolDraining", now, { lease: ledger.leases.length })
+  ledger.outages.current = undefined
+  ledger.backgroundChecks.abandon()
+  ledger.refuseAll("closed", now)
+  for (const connection of ledger.connections) {
+    if (connection.state === "inUse") ledger.condemn(connection, "poolClosed", now)
+    else ledger.closeUnlent(connection, "poolClosed", now)
+  }
+}
+
+/** Takes every lease back, and closes the connections under their borrowers. */
+export const revokeAll = <A>(ledger: Ledger<A>, reason: CloseReason, now: number): void => {
+  for (let lease = ledger.leases.oldest; lease !== undefined; lease = ledger.leases.oldest) {
+    revoke(ledger, lease, reason, now)
+  }
+}
+
+const revoke = <A>(ledger: Ledger<A>, lease: Lease<A>, reason: CloseReason, now: number): void => {
+  const { connection, servedTo: waiter } = lease
+  ledger.endLease(lease, "revoked", now)
+  if (connection.leases === 0) ledger.close(connection, reason, now)
+  // It was served but not told: there is another one for it, or an answer.
+  if (waiter === undefined || waiter.isWoken) return
+  ledger.waitAgain(waiter)
+  if (ledger.isEnding) ledger.refuse(waiter, "closed", now)
+}

@@ -1,0 +1,33 @@
+import type { Ledger } from "./Ledger.ts"
+
+/**
+ * How long it must look like a deadlock where it is not sure to be one, in milliseconds: one fiber holds, and another, which
+ * it has started, waits. Mostly the first waits for the second, but nobody knows. If it does not, it lets go meanwhile.
+ */
+const patience = 250
+
+/**
+ * Every place is lent, and everyone who holds one waits for another: nobody will ever release. Whoever came last is told at
+ * once, with a deadlock for an answer, and can let go of what he holds.
+ */
+export const breakDeadlock = <A>(ledger: Ledger<A>, now: number): void => {
+  if (ledger.options.nested === "allow") return
+  while (isDeadlocked(ledger)) {
+    const { leases } = ledger
+    if (leases.surelyStuck < leases.length) {
+      ledger.stuckSince ??= now
+      if (now < ledger.stuckSince + patience) return
+    }
+    const youngest = ledger.waiters.youngestHolder()
+    if (youngest === undefined) break
+    ledger.refuse(youngest, "deadlock", now)
+  }
+  ledger.stuckSince = undefined
+}
+
+/** When what looks like a deadlock will be taken for one. */
+export const deadlockAt = <A>({ stuckSince }: Ledger<A>): number =>
+  stuckSince === undefined ? Infinity : stuckSince + patience
+
+const isDeadlocked = <A>({ inUse, leases, limit, state, total }: Ledger<A>): boolean =>
+  leases.length > 0 && leases.stuck === leases.length && inUse === total && total >= limit && state === "ready"

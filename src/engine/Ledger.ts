@@ -1,0 +1,427 @@
+/**
+ * What a pool knows, and the moves a connection can make. Every move keeps every count right, notes the fact, and asks
+ * whoever drives the engine for what is to be done; none of them decides whether it is to be made.
+ */
+import { BackgroundChecks } from "./BackgroundChecks.ts"
+import { type CloseReason, Connection } from "./Connection.ts"
+import { type Decision, Decisions } from "./Decision.ts"
+import { type Counters, type EngineOptions, type LeaseEnd, noCounts } from "./EngineOptions.ts"
+import { detailCode, FlightRecorder } from "./FlightRecorder.ts"
+import { IdleConnections } from "./IdleConnections.ts"
+import { Lease, Leases } from "./Lease.ts"
+import { type Outage, Outages } from "./Outage.ts"
+import { OverdueChecks } from "./OverdueChecks.ts"
+import type { FailureKind, PoolState, Refusal } from "./PoolState.ts"
+import { ShareableConnections } from "./ShareableConnections.ts"
+import { type Waiter, Waiters } from "./Waiters.ts"
+
+/** Of the lifetime, the largest part that jitter takes away: connections opened together must not end together. */
+const lifetimeJitter = 0.25
+
+export class Ledger<A> {
+  readonly options: EngineOptions
+  readonly connections = new Set<Connection<A>>()
+  readonly idle = new IdleConnections<A>()
+  readonly shareable = new ShareableConnections<A>()
+  readonly leases = new Leases<A>()
+  readonly waiters = new Waiters<A>()
+  readonly counters: Counters = noCounts()
+  readonly recorder = new FlightRecorder()
+  readonly outages = new Outages()
+  readonly overdueChecks = new OverdueChecks<A>()
+  readonly backgroundChecks: BackgroundChecks<A>
+  readonly decisions = new Decisions<A>()
+  state: PoolState = "starting"
+  minConnections: number
+  maxConnections: number
+  /** How many may connect at once; one, while the server drops what it takes. */
+  maxConnecting: number
+  inUse = 0
+  connecting = 0
+  checking = 0
+  resetting = 0
+  closing = 0
+  /** Connections in use that will be closed when they return. */
+  doomed = 0
+  /** Connections that will be retired before long. */
+  leaving = 0
+  /** Connections that get no further leases, so that they become free for those who want one to themselves. */
+  readonly clearing = new Set<Connection<A>>()
+  /** Checks that a waiter may count on: begun for one, and not overdue. */
+  promptChecks = 0
+  /** Rises with every failed check and every death: a connection not proven since is suspect. */
+  doubt = 0
+  /** Rises with every `recycle`: a connection begun before is to be replaced. */
+  generation = 0
+  /** How many acquires there have been: each has its number. */
+  acquires = 0
+  /** How many more may be retired in this second. */
+  retirementsLeft = 1
+  nextBatchAt = 0
+  housekeepingAt: number
+  /** The minimum was open once. */
+  isWarm = false
+  /** A connection opened once, or none was asked for. */
+  hasBeenReady = false
+  /** Since when every place has been lent to somebody who may be waiting for another. */
+  stuckSince: number | undefined = undefined
+  /** While the pool is paused, acquires fail instead of waiting. */
+  failsWhilePaused = false
+  private lastConnection = 0
+  private lastLease = 0
+
+  constructor(options: EngineOptions, now: number) {
+    this.options = options
+    this.minConnections = options.minConnections
+    this.maxConnections = options.maxConnections
+    this.maxConnecting = options.maxConnecting
+    this.housekeepingAt = now + 1000
+    this.backgroundChecks = new BackgroundChecks(this)
+  }
+
+  get total(): number {
+    return this.connections.size
+  }
+  get limit(): number {
+    return this.maxConnections
+  }
+  get waiting(): number {
+    return this.waiters.length
+  }
+  get outage(): Outage | undefined {
+    return this.outages.current
+  }
+  get warmupBatchSize(): number {
+    return this.options.warmupBatchSize
+  }
+  /** Connections that are open and not on their way out. */
+  get usable(): number {
+    return this.idle.length + this.inUse + this.checking + this.resetting - this.doomed
+  }
+  /** Connections that count towards the minimum. */
+  get kept(): number {
+    return this.total - this.closing - this.leaving
+  }
+  /** How many connections more than the limit would stay, if nothing were done. */
+  get surplus(): number {
+    return this.total - this.closing - this.doomed - this.maxConnections
+  }
+  /** The pool is closing or closed. */
+  get isEnding(): boolean {
+    return this.state === "draining" || this.state === "closed"
+  }
+  /** Connects fail, and somebody needs one. While that lasts, an old connection is better than none. */
+  get isFailing(): boolean {
+    const { current } = this.outages
+    return current !== undefined && !current.probeDue
+  }
+
+  decide(decision: Decision<A>): void {
+    this.decisions.add(decision)
+  }
+
+  enter(state: PoolState): void {
+    const from = this.state
+    this.state = state
+    if (state === "ready") this.hasBeenReady = true
+    this.decide({ _tag: "Changed", state, from })
+  }
+
+  isFresh(connection: Connection<A>, now: number): boolean {
+    return now < connection.freshUntil && connection.proof === this.doubt
+  }
+
+  // Opening.
+
+  open(now: number): void {
+    const connection = new Connection<A>(++this.lastConnection, this.generation, now)
+    this.connections.add(connection)
+    this.connecting++
+    connection.probeOf = this.outages.probe(now)
+    if (connection.probeOf !== undefined) this.counters.retries++
+    this.recorder.noteLife("ConnectionCreated", now, { connection: connection.id })
+    this.decide({ _tag: "Open", connection })
+  }
+
+  /** It has opened, and is nobody's yet. */
+  noteOpened(connection: Connection<A>, now: number): void {
+    const { maxLifetime, random } = this.options
+    this.connecting--
+    this.counters.created++
+    connection.openedAt = now
+    connection.usedAt = now
+    connection.provenAt = now
+    connection.proof = this.doubt
+    connection.expiresAt = now + maxLifetime
+    connection.retireAt = now + maxLifetime * (1 - lifetimeJitter * random())
+    this.recorder.noteLife("ConnectionReady", now, {
+      connection: connection.id,
+      duration: now - connection.createdAt
+    })
+  }
+
+  noteOpenFailed(connection: Connection<A>, kind: FailureKind, text: string | undefined, now: number): void {
+    this.connecting--
+    this.counters.connectFailures++
+    const detail = detailCode("ConnectFailed", kind)
+    const duration = now - connection.createdAt
+    this.recorder.noteLife("ConnectFailed", now, { connection: connection.id, duration, detail }, text)
+  }
+
+  // Lending.
+
+  /** Gives one more lease on a connection that is free, or has room. */
+  lend(connection: Connection<A>, isExclusive: boolean, now: number): Lease<A> {
+    if (connection.leases === 0) {
+      connection.state = "inUse"
+      this.inUse++
+    }
+    connection.leases++
+    connection.uses++
+    const lease = connection.spareLease ?? new Lease(connection)
+    connection.spareLease = lease.younger
+    lease.id = ++this.lastLease
+    lease.since = now
+    this.leases.add(lease)
+    if (this.options.concurrency > 1) this.shareAfterLending(connection, isExclusive)
+    return lease
+  }
+
+  private shareAfterLending(connection: Connection<A>, isExclusive: boolean): void {
+    connection.isReserved = isExclusive
+    // Behind the others, so that the next lease goes to another one.
+    this.shareable.remove(connection)
+    if (!isExclusive && connection.leases < this.options.concurrency) this.shareable.addLast(connection)
+  }
+
+  /** Ends a lease. When it was the last one, what becomes of the connection is for the caller to say. */
+  endLease(lease: Lease<A>, end: LeaseEnd, now: number): void {
+    const { connection } = lease
+    this.leases.remove(lease)
+    // One that its waiter has not taken is nobody's yet, and neither its beginning nor its end is news.
+    if (lease.servedTo === undefined) this.noteReleased(lease, lease.id, end, now)
+    lease.id = 0
+    lease.holder = undefined
+    lease.servedTo = undefined
+    lease.younger = connection.spareLease
+    connection.spareLease = lease
+    if (--connection.leases > 0) return
+    this.inUse--
+    if (connection.condemned !== undefined) this.doomed--
+    if (this.options.concurrency > 1) this.stopSharing(connection)
+  }
+
+  noteReleased(lease: Lease<A>, id: number, end: LeaseEnd, now: number): void {
+    this.counters.released++
+    this.recorder.released(now, id, lease.connection.id, now - lease.since, end)
+  }
+
+  private stopSharing(connection: Connection<A>): void {
+    connection.isReserved = false
+    this.shareable.remove(connection)
+    if (connection.isClearing) {
+      connection.isClearing = false
+      this.clearing.delete(connection)
+    }
+  }
+
+  // Resting.
+
+  takeFromIdle(connection: Connection<A>): void {
+    this.idle.remove(connection)
+  }
+
+  rest(connection: Connection<A>): void {
+    connection.state = "idle"
+    const { isBackgroundCheck } = connection
+    // A background check proves a connection, but does not end its rest: nobody has needed it.
+    connection.restsSince = isBackgroundCheck ? connection.usedAt : Math.max(connection.usedAt, connection.provenAt)
+    const { canCheck, checkAfterIdle } = this.options
+    connection.freshUntil = Math.min(canCheck ? connection.restsSince + checkAfterIdle : Infinity, connection.expiresAt)
+    connection.isBackgroundCheck = false
+    if (isBackgroundCheck) this.idle.addFromCold(connection, this.doubt)
+    else this.idle.addFromWarm(connection, this.doubt)
+  }
+
+  // Work on a connection.
+
+  check(connection: Connection<A>, now: number): void {
+    connection.state = "checking"
+    connection.workSince = now
+    // What is proven is proven as of now: doubt that rises during the check is not answered by it.
+    connection.proof = this.doubt
+    this.checking++
+    this.decide({ _tag: "Check", connection })
+  }
+
+  /** Checks a connection so that a waiter may have it. One check that hangs keeps nobody waiting for long. */
+  checkForWaiter(connection: Connection<A>, now: number): void {
+    this.check(connection, now)
+    connection.isPromptCheck = true
+    this.promptChecks++
+    this.overdueChecks.expect(connection, now)
+  }
+
+  endCheck(connection: Connection<A>, outcome: "alive" | "dead" | "abandoned", now: number): void {
+    this.checking--
+    connection.isSuspect = false
+    if (connection.isPromptCheck) this.promptChecks--
+    connection.isPromptCheck = false
+    if (outcome !== "abandoned") {
+      this.recorder.noteLife("ConnectionChecked", now, {
+        connection: connection.id,
+        duration: now - connection.workSince,
+        detail: outcome === "alive" ? 1 : 0
+      })
+    }
+    if (connection.isBackgroundCheck) this.backgroundChecks.ended(connection, outcome)
+  }
+
+  reset(connection: Connection<A>, now: number): void {
+    connection.state = "resetting"
+    connection.workSince = now
+    this.resetting++
+    this.decide({ _tag: "Reset", connection })
+  }
+
+  endReset(connection: Connection<A>, isDone: boolean, now: number): void {
+    this.resetting--
+    connection.isDirty = false
+    this.recorder.noteLife("ConnectionReset", now, {
+      connection: connection.id,
+      duration: now - connection.workSince,
+      detail: isDone ? 1 : 0
+    })
+  }
+
+  // Closing.
+
+  /** Closes a connection that is in no state any more: whoever had it has let go. */
+  close(connection: Connection<A>, reason: CloseReason, now: number): void {
+    connection.state = "closing"
+    connection.closedFor = reason
+    connection.workSince = now
+    this.closing++
+    if (connection.isLeaving) this.leaving--
+    if (reason === "maxLifetime" || reason === "maxUses" || reason === "idleTimeout") this.retirementsLeft--
+    this.decide({ _tag: "Close", connection, reason })
+  }
+
+  closeIdle(connection: Connection<A>, reason: CloseReason, now: number): void {
+    this.takeFromIdle(connection)
+    this.close(connection, reason, now)
+  }
+
+  /** Takes a connection that nobody has lent out of whatever it is in, and closes it. */
+  closeUnlent(connection: Connection<A>, reason: CloseReason, now: number): void {
+    switch (connection.state) {
+      case "idle":
+        this.takeFromIdle(connection)
+        break
+      case "connecting":
+        this.connecting--
+        break
+      case "checking":
+        this.endCheck(connection, "abandoned", now)
+        break
+      case "resetting":
+        this.resetting--
+        break
+      default:
+        return
+    }
+    this.close(connection, reason, now)
+  }
+
+  /** A connection is to be closed: now if nobody has it, else as soon as whoever has it lets go. */
+  condemn(connection: Connection<A>, reason: CloseReason, now: number): void {
+    if (connection.state === "inUse") {
+      if (connection.condemned === undefined) this.doomed++
+      connection.condemned ??= reason
+      this.shareable.remove(connection)
+    } else if (connection.state === "connecting") connection.condemned ??= reason
+    else this.closeUnlent(connection, reason, now)
+  }
+
+  /** Its finalizer has ended, or its time has passed. Only now does it stop counting. */
+  forget(connection: Connection<A>, isAbandoned: boolean, now: number): void {
+    connection.state = "closed"
+    this.closing--
+    if (connection.openedAt !== undefined) this.counters.closed++
+    this.connections.delete(connection)
+    this.recorder.noteLife("ConnectionClosed", now, {
+      connection: connection.id,
+      duration: now - connection.workSince,
+      detail: detailCode("ConnectionClosed", connection.closedFor!),
+      // The place of a lease says whether its finalizer was still running, the place of an acquire how often it was lent.
+      lease: isAbandoned ? 1 : 0,
+      acquire: connection.uses
+    })
+  }
+
+  /** Its retirement is near: it no longer counts as kept. */
+  markLeaving(connection: Connection<A>): void {
+    connection.isLeaving = true
+    this.leaving++
+  }
+
+  // Waiting.
+
+  /** Lends the waiter a connection. It is told by whoever drives the engine, and may leave before it is. */
+  serve(connection: Connection<A>, waiter: Waiter<A>, now: number): void {
+    this.waiters.remove(waiter)
+    this.leaveLine(waiter)
+    const lease = this.lend(connection, waiter.isExclusive, now)
+    connection.isBackgroundCheck = false
+    lease.servedTo = waiter
+    waiter.lease = lease
+    waiter.leaseId = lease.id
+    waiter.state = "served"
+    this.decide({ _tag: "Serve", waiter })
+  }
+
+  /** What the waiter was served is gone before it could take it: it goes on waiting where it stood, ahead of all others. */
+  waitAgain(waiter: Waiter<A>): void {
+    waiter.state = "waiting"
+    waiter.lease = undefined
+    this.waiters.unshift(waiter)
+    if (waiter.held.length > 0) this.leases.holderWaits(waiter)
+  }
+
+  refuse(waiter: Waiter<A>, refusal: Refusal, now: number): void {
+    this.waiters.remove(waiter)
+    waiter.state = "refused"
+    this.leaveLine(waiter)
+    this.noteRefused(waiter, refusal, now)
+    this.decide({ _tag: "Refuse", waiter, refusal })
+  }
+
+  noteRefused({ acquire, enqueuedAt }: Waiter<A>, refusal: Refusal, now: number): void {
+    const { counters } = this
+    if (refusal === "timeout") counters.timedOut++
+    else if (refusal === "overloaded") counters.shed++
+    else if (refusal === "deadlock") counters.deadlocked++
+    else counters.refused++
+    this.recorder.failed(now, acquire, now - enqueuedAt, refusal)
+  }
+
+  refuseAll(refusal: Refusal, now: number): void {
+    for (let waiter = this.waiters.first; waiter !== undefined; waiter = this.waiters.first) {
+      this.refuse(waiter, refusal, now)
+    }
+  }
+
+  /** What is to be done for every waiter that leaves the line, whichever way. */
+  leaveLine(waiter: Waiter<A>): void {
+    if (waiter.held.length > 0) this.leases.holderLeft(waiter)
+  }
+
+  /** Refuses those whose deadline has passed. All wait equally long, so each line is in the order of its deadlines. */
+  expireWaiters(now: number): void {
+    for (const line of [this.waiters.sharing, this.waiters.exclusive]) {
+      for (let waiter = line.first; waiter !== undefined && now >= waiter.deadline; waiter = line.first) {
+        this.refuse(waiter, "timeout", now)
+      }
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import type { Connection } from "./Connection.ts"
+
+/**
+ * The connections in use that have room for another lease, where connections are shared: the one that was lent longest ago
+ * first, so that leases spread evenly. Linked through the connections themselves, which while in use are in no other list.
+ */
+export class ShareableConnections<A> {
+  first: Connection<A> | undefined = undefined
+  private last: Connection<A> | undefined = undefined
+  length = 0
+
+  addLast(connection: Connection<A>): void {
+    connection.isShareable = true
+    connection.warmer = this.last
+    connection.colder = undefined
+    if (this.last === undefined) this.first = connection
+    else this.last.colder = connection
+    this.last = connection
+    this.length++
+  }
+
+  /** Takes it out, if it is in. */
+  remove(connection: Connection<A>): void {
+    if (!connection.isShareable) return
+    const { colder, warmer } = connection
+    if (warmer === undefined) this.first = colder
+    else warmer.colder = colder
+    if (colder === undefined) this.last = warmer
+    else colder.warmer = warmer
+    connection.isShareable = false
+    connection.warmer = undefined
+    connection.colder = undefined
+    this.length--
+  }
+}
