@@ -320,6 +320,8 @@ export class Ledger<A> {
         break
       case "connecting":
         this.connecting--
+        // It was the outage's one attempt, and will not say what came of it: another one may be made.
+        if (connection.probeOf !== undefined && connection.probeOf === this.outage) this.outages.probeMayBeMade(now)
         break
       case "checking":
         this.endCheck(connection, "abandoned", now)

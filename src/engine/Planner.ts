@@ -87,8 +87,11 @@ export const plan = <A>(ledger: Ledger<A>, now: number): void => {
   }
   if (ledger.leases.stuck > 0 || ledger.stuckSince !== undefined) breakDeadlock(ledger, now)
   ledger.backgroundChecks.go(now)
-  assessAvailability(ledger, now)
   for (let wanted = connectionsWanted(ledger, now); wanted > 0; wanted--) ledger.open(now)
+  // While connects fail, an old connection is better than none: now it may have room again.
+  if (ledger.options.concurrency > 1) serveFromRoom(ledger, now)
+  // Last, since an attempt that could be made and was not speaks for the server, and one that is made no longer does.
+  assessAvailability(ledger, now)
 }
 
 /** When the pool, if nothing changes, will have been without a usable connection and failing for too long. */

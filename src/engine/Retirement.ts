@@ -21,10 +21,20 @@ export const reasonToClose = <A>(
   connection: Connection<A>,
   now: number
 ): CloseReason | undefined => {
+  const reason = reasonNotToLend(ledger, connection, now)
+  if (reason !== undefined || connection.generation === ledger.generation || ledger.isFailing) return reason
+  return isReplacing(ledger) ? undefined : "recycled"
+}
+
+/** The same for one that is to be lent once more: one that is to be replaced may be, until its turn has come. */
+export const reasonNotToLend = <A>(
+  ledger: Ledger<A>,
+  connection: Connection<A>,
+  now: number
+): CloseReason | undefined => {
   if (connection.condemned !== undefined) return connection.condemned
   if (ledger.surplus > 0) return "resized"
   if (ledger.isFailing) return undefined
-  if (connection.generation < ledger.generation && !isReplacing(ledger)) return "recycled"
   if (connection.uses >= ledger.options.maxUses) return "maxUses"
   if (now < connection.retireAt) return undefined
   return now >= connection.expiresAt || ledger.retirementsLeft > 0 ? "maxLifetime" : undefined
@@ -57,6 +67,15 @@ export const retireIdle = <A>(ledger: Ledger<A>, now: number): void => {
     const isInTurn = reason === "recycled" || reason === "resized" || ledger.retirementsLeft > 0
     if (reason !== undefined && isInTurn) ledger.closeIdle(connection, reason, now)
     connection = warmer
+  }
+  if (ledger.options.concurrency > 1) recycleShared(ledger, now)
+}
+
+/** A connection that is shared may never come back by itself: when its turn has come, it gets no further leases. */
+const recycleShared = <A>(ledger: Ledger<A>, now: number): void => {
+  for (let lease = ledger.leases.oldest; lease !== undefined; lease = lease.younger) {
+    if (ledger.closing + ledger.connecting + ledger.doomed >= ledger.options.maxConnecting) return
+    if (lease.connection.generation < ledger.generation) ledger.condemn(lease.connection, "recycled", now)
   }
 }
 

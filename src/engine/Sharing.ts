@@ -5,7 +5,7 @@
  */
 import type { Connection } from "./Connection.ts"
 import type { Ledger } from "./Ledger.ts"
-import { reasonToClose } from "./Retirement.ts"
+import { reasonNotToLend } from "./Retirement.ts"
 
 /** Whether a connection in use may have one more lease. */
 export const hasRoom = <A>(ledger: Ledger<A>, connection: Connection<A>, now: number): boolean =>
@@ -15,7 +15,7 @@ export const hasRoom = <A>(ledger: Ledger<A>, connection: Connection<A>, now: nu
   !connection.isDirty &&
   !connection.isSuspect &&
   connection.proof === ledger.doubt &&
-  reasonToClose(ledger, connection, now) === undefined
+  reasonNotToLend(ledger, connection, now) === undefined
 
 /** The connection whose room is to be given next. Those that have lost theirs are found out here. */
 export const findRoom = <A>(ledger: Ledger<A>, now: number): Connection<A> | undefined => {

@@ -20,10 +20,7 @@ export const events = <A>(runtime: PoolRuntime<A>): Stream.Stream<PoolEvent> =>
     Effect.sync(() => {
       const { recorder } = runtime.engine.ledger
       let read = recorder.last
-      return Effect.suspend(function next(): Effect.Effect<
-        readonly [PoolEvent, ...Array<PoolEvent>],
-        Cause.Done<void>
-      > {
+      return Effect.suspend(function next(): Effect.Effect<readonly [PoolEvent, ...Array<PoolEvent>], Cause.Done> {
         const found = eventsAfter(runtime, read, true)
         read = recorder.last
         if (isReadonlyArrayNonEmpty(found)) return Effect.succeed(found as readonly [PoolEvent, ...Array<PoolEvent>])

@@ -58,7 +58,7 @@ export const reportRevoked = <A>(runtime: PoolRuntime<A>, leases: number): void 
   runtime.log(
     "Warn",
     `${leases} lease${leases === 1 ? "" : "s"} did not end in time: the connections are closed under their borrowers. ` +
-      `${oldest.join("; ")}`,
+      oldest.join("; "),
     { leases }
   )
 }

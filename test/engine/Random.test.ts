@@ -85,7 +85,9 @@ class Walk {
   private readonly waiters: Array<NamedWaiter> = []
   private loans: Array<Loan> = []
   private readonly pastLoans: Array<Loan> = []
-  private lastServed = -1
+  /** The last one served of each class. */
+  private readonly lastServed = new Map<boolean, number>()
+  private readonly servedAgain = new Set<number>()
 
   constructor(seed: number) {
     const dice = new Dice(seed)
@@ -102,6 +104,8 @@ class Walk {
       idleTimeout: dice.pick([1500, Infinity]),
       maxLifetime: dice.pick([3000, Infinity]),
       maxUses: dice.pick([3, Infinity]),
+      concurrency: dice.pick([1, 1, 2, 4]),
+      nested: dice.pick(["allow", "warn", "error"]),
       unavailableAfter: dice.pick([500, 3000]),
       warmupBatchSize: 1 + dice.below(3),
       warmupDelay: dice.pick([0, 100]),
@@ -147,6 +151,7 @@ class Walk {
   recover(): void {
     const { driver, waiters } = this
     const { engine } = driver
+    driver.resume()
     const latest = driver.now + engine.ledger.options.acquireTimeout + 1000
     do {
       driver.carryOut()
@@ -177,10 +182,10 @@ class Walk {
   }
 
   private happen(): void {
-    const { dice, driver, waiters } = this
+    const { dice, driver } = this
     const event = dice.below(100)
-    if (event < 15) this.keep(driver.lease())
-    else if (event < 32) waiters.push(driver.wait(String(waiters.length)))
+    if (event < 15) this.keep(driver.lease(dice.chance(0.2)))
+    else if (event < 32) this.waitForOne()
     else if (event < 42) this.takeSome()
     else if (event < 46) this.cancelSome()
     else if (event < 60) this.giveBack()
@@ -188,7 +193,30 @@ class Walk {
     else if (event < 84) this.strike()
     else if (event < 86) this.repeatThePast()
     else if (event < 90) this.endBackoff()
+    else if (event < 93) this.control()
     else driver.tick()
+  }
+
+  /** Somebody comes; now and then one who has a lease already, or one who was started by him. */
+  private waitForOne(): void {
+    const { dice, driver, waiters } = this
+    const held = dice.chance(0.2) ? this.loans.filter(() => dice.chance(0.5)) : []
+    const isExclusive = driver.ledger.options.concurrency > 1 && dice.chance(0.3)
+    const holder = dice.chance(0.5) ? held[0]?.lease.holder : {}
+    waiters.push(driver.wait(String(waiters.length), { held, holder, isExclusive }))
+  }
+
+  private control(): void {
+    const { dice, driver } = this
+    const request = dice.below(5)
+    if (request === 0) driver.pause(dice.chance(0.5))
+    else if (request === 1) driver.resume()
+    else if (request === 2) driver.recycle(dice.chance(0.3))
+    else if (request === 3) driver.sweep()
+    else {
+      const most = 1 + dice.below(7)
+      driver.resize(dice.below(most + 1), most)
+    }
   }
 
   private takeSome(): void {
@@ -256,7 +284,9 @@ class Walk {
   }
 
   private keep(loan: Loan | undefined): void {
-    if (loan !== undefined) this.loans.push(loan)
+    if (loan === undefined) return
+    loan.lease.holder = loan
+    this.loans.push(loan)
   }
 
   /** Takes the decisions, and compares what they promise to one who looks from outside. */
@@ -265,9 +295,15 @@ class Walk {
     for (const decision of driver.decided()) {
       if (!decision.startsWith("Serve ")) continue
       const index = Number(decision.slice("Serve ".length))
-      assert.isAbove(index, this.lastServed, "a waiter was served before one that came earlier")
-      assert.isBelow(driver.now, this.waiters[index]!.deadline, "a waiter was served after its deadline")
-      this.lastServed = index
+      const { deadline, isExclusive } = this.waiters[index]!
+      assert.isBelow(driver.now, deadline, "a waiter was served after its deadline")
+      const last = this.lastServed.get(isExclusive) ?? -1
+      const before = this.waiters[last]
+      // One that had its connection taken back before it ran waits ahead of all others, and is served again.
+      const isOutOfTurn = index < last && before?.state !== "waiting" && !this.servedAgain.has(index)
+      assert.isFalse(isOutOfTurn, "a waiter was served before one that came earlier")
+      this.servedAgain.add(index)
+      this.lastServed.set(isExclusive, Math.max(index, last))
     }
     this.assertProbing()
   }
