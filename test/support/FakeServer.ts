@@ -36,6 +36,8 @@ export class FakeServer {
   /** What runs before a connection is open: `Effect.void`, a sleep, a failure, `Effect.never`. */
   onConnect: Effect.Effect<void, Refused> = Effect.void
   onCheck: Effect.Effect<void, Refused> = Effect.void
+  /** Connections whose check fails. */
+  readonly checkFails = new Set<number>()
   onReset: Effect.Effect<void, Refused> = Effect.void
   onClose: Effect.Effect<void> = Effect.void
 
@@ -93,9 +95,10 @@ export class FakeServer {
       name: "fake",
       connect: this.connect,
       classify: ({ kind }) => kind,
-      check: () =>
+      check: ({ id }) =>
         Effect.suspend(() => {
           this.checks++
+          if (this.checkFails.has(id)) return Effect.fail(new Refused({ kind: "transient", message: "no answer" }))
           return this.onCheck
         }),
       reset: (connection) =>
