@@ -22,8 +22,8 @@ const config = {
   maxConnecting: 4,
   acquireTimeout: 1000,
   connectTimeout: 300,
-  checkTimeout: 200,
-  resetTimeout: 200,
+  checkTimeout: 400,
+  resetTimeout: 400,
   // Longer than the driver takes to give up a statement: what is being closed keeps its place until it is closed.
   closeTimeout: 6000,
   unavailableAfter: 400,
@@ -31,7 +31,7 @@ const config = {
 } satisfies Input
 
 const clients = 40
-/** How long a client waits for its statements, once it has a connection. */
+/** How long a client waits for its statements. */
 const workTimeout = 400
 /** How long the driver waits for the answer to a statement that was interrupted, before it gives up the connection. */
 const driverPatience = 5000
@@ -87,17 +87,24 @@ interface Scene {
 /** What is done to a server while clients ask. It is over when the effect is. */
 type Fault = (scene: Scene) => Effect.Effect<unknown, unknown, Server | Scope.Scope>
 
+/** A client that bounds all of it at once, the wait for a connection included: the pool sees it interrupted. */
 const query = (pool: Pool, nonce: number) =>
-  ConnectionPool.use(pool, (connection) =>
-    Effect.timeout(valueOf(connection, "select $1::int from pg_sleep(0.002)", [nonce]), workTimeout)
+  Effect.timeout(
+    ConnectionPool.use(pool, (connection) => valueOf(connection, "select $1::int from pg_sleep(0.002)", [nonce])),
+    workTimeout
   )
 
-/** Two rows or none. A client that fails on the way leaves its transaction open: to end it is the pool's affair. */
+/**
+ * Two rows or none, by a client that bounds its statements only: the pool sees it fail. It leaves its transaction open
+ * then, and to end it is the pool's affair.
+ */
 const transaction = (pool: Pool, nonce: number) =>
   Effect.scoped(
     Effect.gen(function* () {
       const connection = yield* ConnectionPool.acquire(pool)
-      const insert = valueOf(connection, "insert into halves values ($1) returning nonce", [nonce])
+      // Slow, so that a fault is likely to come in the middle.
+      const sql = "insert into halves select $1::int from pg_sleep(0.003) returning nonce"
+      const insert = valueOf(connection, sql, [nonce])
       const work = Effect.gen(function* () {
         yield* connection.query("begin")
         const first = yield* insert
