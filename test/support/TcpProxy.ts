@@ -26,6 +26,12 @@ export interface TcpProxy {
   readonly portsOnServer: Effect.Effect<ReadonlySet<number>>
   /** From now on nothing arrives, in either direction, and nobody is told: neither data nor the end of a connection. */
   readonly cut: (newcomers: Newcomers) => Effect.Effect<void>
+  /** Those who connect from now on are not answered; all who are there go on. */
+  readonly muteNewcomers: Effect.Effect<void>
+  /** Nobody listens any more, and all who are there go on. */
+  readonly refuse: Effect.Effect<void>
+  /** Those who connect from now on are served; all who were cut off stay so until the cut is over. */
+  readonly serveNewcomers: Effect.Effect<void>
   /** The cut is over, and everything that was sent meanwhile arrives. */
   readonly heal: Effect.Effect<void>
   /** The cut is over for those who connect from now on; all who were there stay in it for ever. */
@@ -148,6 +154,13 @@ export const make = Effect.fnUntraced(function* (serverPort: number): Effect.fn.
         }),
         toEach((link) => link.cut())
       ),
+    muteNewcomers: Effect.sync(() => {
+      cutFor = "mute"
+    }),
+    refuse: Effect.sync(() => {
+      listener.close()
+    }),
+    serveNewcomers: endCut,
     heal: Effect.andThen(
       endCut,
       toEach((link) => link.heal())
