@@ -44,7 +44,7 @@ const cases = Object.entries(impatient).flatMap(([bounds, run]) =>
   resets.map((reset) => ({ title: `when a borrower bounds ${bounds} (reset: ${reset})`, run, reset }))
 )
 
-/** Each waits for the driver to give up its request, which takes five seconds: all of them do so together. */
+/** Each waits for the driver to give up its request, which takes five seconds: the tests do so together. */
 const atOnce = { concurrent: true, timeout: 30_000 }
 
 layer(serverWith(), live)("Postgres.connector: a statement that was cancelled", (it) => {
@@ -59,7 +59,9 @@ layer(serverWith(), live)("Postgres.connector: a statement that was cancelled", 
         assert.deepStrictEqual({ created, closed }, { created: 1, closed: 0 })
       })
     )
+  }
 
+  for (const { reset, run, title } of cases) {
     it.effect(
       `hits no other borrower with a request that comes late, ${title}`,
       () =>
