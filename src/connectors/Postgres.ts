@@ -17,7 +17,8 @@ import * as Net from "node:net"
 import type { ConnectionOptions } from "node:tls"
 import * as Connector from "../Connector.ts"
 import type { ConfigProblem, FailureKind } from "../PoolError.ts"
-import { leavesSessionState } from "./PostgresStatement.ts"
+import { CancelRequests } from "./PostgresCancel.ts"
+import * as Session from "./PostgresSession.ts"
 
 /**
  * Where the server is, who we are there, and what happens between two borrowers. Fields win over what the URL says.
@@ -65,16 +66,6 @@ export interface Options {
   >
 }
 
-/** What the pool's own code needs of a connection, and its borrower need not know. */
-interface Session {
-  readonly base: PgConnection.PgConnection
-  readonly socket: Net.Socket
-  isDirty: boolean
-}
-
-/** Sessions by the connection that borrowers hold, for as long as somebody holds it. */
-const sessions = new WeakMap<PgConnection.PgConnection, Session>()
-
 /**
  * A connector for PostgreSQL.
  *
@@ -110,15 +101,16 @@ export const connector = (options: Options = {}): Connector.Connector<PgConnecti
   return Connector.make({
     name: options.name ?? `${target.host}:${target.port}/${target.database ?? ""}`,
     connect: connect(options, target),
-    check: (connection) => sessionOf(connection).base.query("select 1"),
-    reset: resetMode === "never" ? undefined : reset,
+    check: Session.check,
+    reset: resetMode === "never" ? Session.settle : Session.reset,
     inspect: (connection) => {
-      const { isDirty, socket } = sessionOf(connection)
+      const { cancels, isDirty, socket } = Session.sessionOf(connection)
       // The driver has given up on it; the event that says so comes in a later turn.
       if (socket.destroyed) return "broken"
-      return isDirty || resetMode === "always" ? "dirty" : "clean"
+      if (cancels.mayArrive || resetMode === "always") return "dirty"
+      return isDirty && resetMode !== "never" ? "dirty" : "clean"
     },
-    closed: (connection) => socketClosed(sessionOf(connection).socket),
+    closed: Session.closed,
     classify,
     fatal: isFatal,
     problems: target.problems
@@ -262,6 +254,7 @@ const connect = (options: Options, target: Target): Effect.Effect<PgConnection.P
       username
     } = options
     const keepAlive = Duration.fromInputUnsafe(options.keepAlive ?? "30 seconds")
+    const cancels = new CancelRequests()
     let socket: Net.Socket | undefined = undefined
     const driverConfig: PgConnection.Config = {
       ...options.driver,
@@ -276,84 +269,22 @@ const connect = (options: Options, target: Target): Effect.Effect<PgConnection.P
       startupParameters,
       // The pool's `connectTimeout` is the only one: two of them would leave users guessing which one spoke.
       connectTimeout: Duration.infinity,
-      stream: () => (socket = openSocket(target, keepAlive))
+      // Asked once to connect, and then once for each request to cancel a statement.
+      stream: () =>
+        socket === undefined ? (socket = openSocket(target, keepAlive)) : cancels.carry(openSocket(target, keepAlive))
     }
-    return Effect.map(PgConnection.make(driverConfig), (base) => watched({ base, socket: socket!, isDirty: false }))
-  })
-
-const sessionOf = (connection: PgConnection.PgConnection): Session => sessions.get(connection)!
-
-/** The connection as its borrowers see it: the driver's own, which also notes what may leave something behind. */
-const watched = (session: Session): PgConnection.PgConnection => {
-  const { base } = session
-  const note = (sql: string): void => {
-    if (!session.isDirty && leavesSessionState(sql)) session.isDirty = true
-  }
-  const noteAnd = <X, E, R>(effect: Effect.Effect<X, E, R>): Effect.Effect<X, E, R> =>
-    Effect.suspend(() => {
-      session.isDirty = true
-      return effect
-    })
-  const connection: PgConnection.PgConnection = Object.assign(Object.create(base) as PgConnection.PgConnection, {
-    query: (sql: string, params?: ReadonlyArray<unknown>, prepare?: boolean) => {
-      note(sql)
-      return base.query(sql, params, prepare)
-    },
-    queryValues: (sql: string, params?: ReadonlyArray<unknown>, prepare?: boolean) => {
-      note(sql)
-      return base.queryValues(sql, params, prepare)
-    },
-    stream: (sql: string, params?: ReadonlyArray<unknown>) => {
-      note(sql)
-      return base.stream(sql, params)
-    },
-    // What runs on a pinned connection or a listener is not seen here.
-    pin: noteAnd(base.pin),
-    listen: (channel: string) => noteAnd(base.listen(channel))
-  })
-  sessions.set(connection, session)
-  return connection
-}
-
-/**
- * Everything that `DISCARD ALL` does, except for forgetting the driver's own prepared statements: it would go on using
- * them, and the first to be gone inside a transaction would break that transaction.
- */
-const forget = `do $$
-declare name text;
-begin
-  reset session authorization;
-  reset all;
-  unlisten *;
-  perform pg_advisory_unlock_all();
-  for name in select c.name from pg_cursors c where c.is_holdable loop execute format('close %I', name); end loop;
-  for name in select s.name from pg_prepared_statements s where s.from_sql loop execute format('deallocate %I', name); end loop;
-  discard temp;
-  discard sequences;
-end $$`
-
-/** Leaves no transaction, no setting, no lock, no listener, no cursor and no temporary table behind. */
-const reset = (connection: PgConnection.PgConnection): Effect.Effect<void, SqlError> => {
-  const session = sessionOf(connection)
-  return Effect.andThen(
-    // Outside a transaction this is a warning that nobody reads; inside a failed one nothing else would be allowed.
-    session.base.query("rollback", [], false),
-    Effect.andThen(
-      session.base.query(forget, [], false),
-      Effect.sync(() => {
-        session.isDirty = false
-      })
+    // Registered first, so that it runs after the driver has said goodbye.
+    const part = Effect.addFinalizer(() => Effect.sync(() => socket && partFrom(socket)))
+    const make = Effect.map(PgConnection.make(driverConfig), (base) =>
+      Session.watched({ base, socket: socket!, cancels, isDirty: false })
     )
-  )
-}
-
-const socketClosed = (socket: Net.Socket): Effect.Effect<void> =>
-  Effect.callback<void>((resume) => {
-    if (socket.destroyed) return resume(Effect.void)
-    const onClose = () => resume(Effect.void)
-    socket.once("close", onClose)
-    return Effect.sync(() => socket.off("close", onClose))
+    return Effect.andThen(part, make)
   })
+
+/** A server that cannot be reached never answers a goodbye, and the socket would keep the process alive for minutes. */
+const partFrom = (socket: Net.Socket): void => {
+  socket.setTimeout(1000, () => socket.destroy())
+}
 
 /** The codes along the causes of an error: SQLSTATEs of the server, error codes of Node. */
 const codesOf = (error: unknown): ReadonlyArray<string> => {

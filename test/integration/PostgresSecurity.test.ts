@@ -215,6 +215,20 @@ layer(SecureServer.layer, live)("Postgres.connector", (it) => {
       })
     )
 
+    it.effect("keeps the connection of a statement that was cancelled over TLS", () =>
+      Effect.gen(function* () {
+        const { ca } = yield* SecureServer
+        const ssl = { ca, servername: "database.test" }
+        const connector = Postgres.connector({ ...(yield* at), username: "encrypted", ssl })
+        const pool = yield* ConnectionPool.make(connector, single)
+        const statement = ConnectionPool.use(pool, (connection) => connection.query("select pg_sleep(60)"))
+        for (let n = 0; n < 10; n++) yield* Effect.flip(Effect.timeout(statement, 30))
+        assert.isTrue(yield* ConnectionPool.use(pool, isEncrypted))
+        const { closed, created } = yield* ConnectionPool.status(pool)
+        assert.deepStrictEqual({ created, closed }, { created: 1, closed: 0 })
+      })
+    )
+
     it.effect("notices over TLS too that an idle connection died", () =>
       Effect.gen(function* () {
         const { ca, url } = yield* SecureServer

@@ -1,0 +1,121 @@
+/** A session with the server: what its borrowers hold, what the pool knows of it, and what is done between two of them. */
+import type * as PgConnection from "@effect/sql-pg/PgConnection"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type { SqlError } from "effect/sql/SqlError"
+import type * as Net from "node:net"
+import type { CancelRequests } from "./PostgresCancel.ts"
+import { leavesSessionState } from "./PostgresStatement.ts"
+
+/** What the pool's own code needs of a connection, and its borrower need not know. */
+export interface Session {
+  readonly base: PgConnection.PgConnection
+  readonly socket: Net.Socket
+  readonly cancels: CancelRequests
+  isDirty: boolean
+}
+
+/** Sessions by the connection that borrowers hold, for as long as somebody holds it. */
+const sessions = new WeakMap<PgConnection.PgConnection, Session>()
+
+export const sessionOf = (connection: PgConnection.PgConnection): Session => sessions.get(connection)!
+
+/** The connection as its borrowers see it: the driver's own, which also notes what may leave something behind. */
+export const watched = (session: Session): PgConnection.PgConnection => {
+  const { base } = session
+  const note = (sql: string): void => {
+    if (!session.isDirty && leavesSessionState(sql)) session.isDirty = true
+  }
+  const noteAnd = <X, E, R>(effect: Effect.Effect<X, E, R>): Effect.Effect<X, E, R> =>
+    Effect.suspend(() => {
+      session.isDirty = true
+      return effect
+    })
+  const connection: PgConnection.PgConnection = Object.assign(Object.create(base) as PgConnection.PgConnection, {
+    query: (sql: string, params?: ReadonlyArray<unknown>, prepare?: boolean) => {
+      note(sql)
+      return base.query(sql, params, prepare)
+    },
+    queryValues: (sql: string, params?: ReadonlyArray<unknown>, prepare?: boolean) => {
+      note(sql)
+      return base.queryValues(sql, params, prepare)
+    },
+    stream: (sql: string, params?: ReadonlyArray<unknown>) => {
+      note(sql)
+      return base.stream(sql, params)
+    },
+    // What runs on a pinned connection or a listener is not seen here.
+    pin: noteAnd(base.pin),
+    listen: (channel: string) => noteAnd(base.listen(channel))
+  })
+  sessions.set(connection, session)
+  return connection
+}
+
+/**
+ * Everything that `DISCARD ALL` does, except for forgetting the driver's own prepared statements: it would go on using
+ * them, and the first to be gone inside a transaction would break that transaction.
+ */
+const forget = `do $$
+declare name text;
+begin
+  reset session authorization;
+  reset all;
+  unlisten *;
+  perform pg_advisory_unlock_all();
+  for name in select c.name from pg_cursors c where c.is_holdable loop execute format('close %I', name); end loop;
+  for name in select s.name from pg_prepared_statements s where s.from_sql loop execute format('deallocate %I', name); end loop;
+  discard temp;
+  discard sequences;
+end $$`
+
+/**
+ * Work of the pool's own on a session. Whoever gives it up wants the session no more: the socket is destroyed there and
+ * then. The driver would wait for its statement's answer for up to five seconds, and goes on by itself.
+ */
+const upkeep = <X>(session: Session, work: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.forkDetach(Effect.andThen(session.cancels.settled, work)), (fiber) =>
+      Effect.onInterrupt(restore(Fiber.join(fiber)), () =>
+        Effect.sync(() => {
+          session.socket.destroy()
+          fiber.interruptUnsafe()
+        })
+      )
+    )
+  )
+
+/** One round trip. */
+export const check = (connection: PgConnection.PgConnection): Effect.Effect<unknown, SqlError> => {
+  const session = sessionOf(connection)
+  return upkeep(session, session.base.query("select 1"))
+}
+
+/** Leaves no transaction, no setting, no lock, no listener, no cursor and no temporary table behind. */
+export const reset = (connection: PgConnection.PgConnection): Effect.Effect<void, SqlError> => {
+  const session = sessionOf(connection)
+  const work = Effect.andThen(
+    // Outside a transaction this is a warning that nobody reads; inside a failed one nothing else would be allowed.
+    session.base.query("rollback", [], false),
+    Effect.andThen(
+      session.base.query(forget, [], false),
+      Effect.sync(() => {
+        session.isDirty = false
+      })
+    )
+  )
+  return upkeep(session, work)
+}
+
+/** Sees to it that no cancel request is left, and leaves everything else as it is. */
+export const settle = (connection: PgConnection.PgConnection): Effect.Effect<void, SqlError> =>
+  sessionOf(connection).cancels.settled
+
+export const closed = (connection: PgConnection.PgConnection): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    const { socket } = sessionOf(connection)
+    if (socket.destroyed) return resume(Effect.void)
+    const onClose = () => resume(Effect.void)
+    socket.once("close", onClose)
+    return Effect.sync(() => socket.off("close", onClose))
+  })
