@@ -16,6 +16,7 @@ import * as References from "effect/References"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type { Connector } from "./Connector.ts"
+import { audit as auditEngine } from "./engine/Audit.ts"
 import * as PoolConfig from "./PoolConfig.ts"
 import { type AcquireError, type ConnectError, PoolClosed, type PoolConfigError } from "./PoolError.ts"
 import { PoolStatus } from "./PoolStatus.ts"
@@ -276,6 +277,19 @@ export const status = <A>(pool: ConnectionPool<A>): Effect.Effect<PoolStatus> =>
       ...counters,
       ...(lastFailure === undefined ? {} : { lastFailure })
     })
+  })
+
+/**
+ * What contradicts the pool's promises, one sentence each; empty when all is well. It looks at the whole state, which
+ * costs O(connections + waiters), for tests and for whoever suspects a fault in the pool.
+ *
+ * @category observing
+ * @since 0.1.0
+ */
+export const audit = <A>(pool: ConnectionPool<A>): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.sync(() => {
+    const runtime = runtimeOf(pool)
+    return auditEngine(runtime.engine, runtime.now())
   })
 
 /**

@@ -3,11 +3,11 @@
  * The clock moves only when a test moves it, and every step is followed by a look at the invariants.
  */
 import { assert } from "@effect/vitest"
+import { audit } from "../../src/engine/Audit.js"
 import type { Connection, ConnectionState } from "../../src/engine/Connection.js"
 import type { Decision } from "../../src/engine/Decision.js"
 import { Engine, type EngineOptions, type LeaseOutcome } from "../../src/engine/Engine.js"
 import type { Outage } from "../../src/engine/Outage.js"
-import { uncoveredWaiters } from "../../src/engine/Planner.js"
 import type { FailureKind, Refusal } from "../../src/engine/PoolState.js"
 import { Waiter } from "../../src/engine/Waiters.js"
 
@@ -311,74 +311,8 @@ export class EngineDriver {
 const nameOf = (waiter: Waiter<string>): string => (waiter as NamedWaiter).name
 
 /** What holds between any two events, whatever they are. */
-export const assertInvariants = (engine: Engine<string>, now: number): void => {
-  assertCounts(engine)
-  assertIdleInOrder(engine)
-  assertWaitersInOrder(engine)
-  assertNobodyWaitsForNothing(engine, now)
-}
-
-const assertCounts = (engine: Engine<string>): void => {
-  const { checking, closing, connecting, connections, counters, idle, inUse, resetting, total } = engine
-  const counted = { idle: idle.length, inUse, connecting, checking, resetting, closing }
-  const found = { idle: 0, inUse: 0, connecting: 0, checking: 0, resetting: 0, closing: 0, closed: 0 }
-  let open = 0
-  for (const { lease, openedAt, state } of connections) {
-    found[state]++
-    if (openedAt !== undefined) open++
-    holds(lease > 0 === (state === "inUse"), "a connection has a lease when, and only when, it is in use")
-  }
-  for (const state of Object.keys(counted) as Array<keyof typeof counted>) {
-    holds(counted[state] === found[state], `${state} counts ${counted[state]}, but ${found[state]} are ${state}`)
-  }
-  holds(found.closed === 0, "a closed connection is gone")
-  holds(idle.length + inUse + connecting + checking + resetting + closing === total, "the states add up to the total")
-  holds(total <= engine.limit, `${total} connections are more than maxConnections`)
-  holds(counters.acquired - counters.released === inUse, "what was acquired and not released is in use")
-  holds(counters.created - counters.closed === open, "what was created and not closed is open")
-  for (const [name, count] of Object.entries(counters)) holds(count >= 0, `${name} is negative`)
-}
-
-const assertIdleInOrder = ({ idle }: Engine<string>): void => {
-  let length = 0
-  let warmer: Connection<string> | undefined = undefined
-  for (let connection = idle.warmest; connection !== undefined; connection = connection.colder) {
-    holds(connection.state === "idle", `connection ${connection.id} rests, but is ${connection.state}`)
-    holds(connection.warmer === warmer, `connection ${connection.id} is linked to one side only`)
-    warmer = connection
-    length++
-  }
-  holds(idle.coldest === warmer, "the coldest is the end of the idle list")
-  holds(idle.length === length, `${length} connections rest, but ${idle.length} are counted`)
-}
-
-const assertWaitersInOrder = ({ waiters }: Engine<string>): void => {
-  let length = 0
-  let ahead: Waiter<string> | undefined = undefined
-  for (let waiter = waiters.first; waiter !== undefined; waiter = waiter.behind) {
-    holds(waiter.state === "waiting", `a waiter in line is ${waiter.state}`)
-    holds(waiter.ahead === ahead, "a waiter is linked to one side only")
-    holds(ahead === undefined || ahead.deadline <= waiter.deadline, "a waiter stands before one that came earlier")
-    ahead = waiter
-    length++
-  }
-  holds(waiters.last === ahead, "the last waiter is the end of the line")
-  holds(waiters.length === length, `${length} wait, but ${waiters.length} are counted`)
-}
-
-/** While someone waits, no connection that could be lent rests, and all that may be done for them is being done. */
-const assertNobodyWaitsForNothing = (engine: Engine<string>, now: number): void => {
-  const { doubt, idle, maxConnecting, outage, waiting } = engine
-  if (waiting === 0) return
-  for (let connection = idle.warmest; connection !== undefined; connection = connection.colder) {
-    const isFresh = connection.proof === doubt && now < connection.freshUntil
-    holds(!isFresh, `connection ${connection.id} rests beside a waiter`)
-  }
-  const isLimited = engine.total === engine.limit || engine.connecting >= maxConnecting || outage !== undefined
-  holds(isLimited || uncoveredWaiters(engine) === 0, "a waiter waits for a connection that nobody opens")
-}
-
-const holds = (condition: boolean, message: string): void => {
-  // Not `assert.isTrue`: this runs millions of times in the random walk.
-  if (!condition) assert.fail(message)
+const assertInvariants = (engine: Engine<string>, now: number): void => {
+  const contradictions = audit(engine, now)
+  // Not `assert.isEmpty`: this runs millions of times in the random walk.
+  if (contradictions.length > 0) assert.fail(contradictions.join("; "))
 }
