@@ -176,7 +176,7 @@ export class FakeServer {
     const isStubborn = this.dice.chance(this.faults.stubborn)
     const wait = isHanging ? this.hang.await : millis === 0 ? Effect.void : Effect.sleep(millis)
     const work = Effect.andThen(wait, Effect.suspend(answer))
-    if (connection !== undefined && isStubborn && isHanging) connection.isStuck = true
+    if (connection !== undefined && isStubborn) connection.isStuck = true
     return counted(
       (change) => {
         this.books.busy += change

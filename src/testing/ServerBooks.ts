@@ -24,7 +24,7 @@ export interface FakeConnection {
   readonly isLate: boolean
   /** The server has ended it. */
   isDead: boolean
-  /** Work that no interrupt ends hangs on it. */
+  /** Work that no interrupt ends was begun on it, and may hold up its close beyond the timeout. */
   isStuck: boolean
   /** Its borrower left something behind. */
   isDirty: boolean
@@ -56,7 +56,7 @@ export class ServerBooks {
   mostLive = 0
   attempts = 0
   private open = new Set<FakeConnection>()
-  /** While every connect fails: how many were made since, and when the first of them failed. */
+  /** While every connect fails: how many were made since, and when the pool first had cause to wait. */
   private outage: { attempts: number; firstFailureAt: number | undefined } | undefined = undefined
 
   constructor(witness: Witness) {
@@ -77,6 +77,11 @@ export class ServerBooks {
 
   failed(attempt: Attempt): void {
     this.underway.delete(attempt)
+    this.noteFailure()
+  }
+
+  /** A failed connect begins an outage; so may a connection that ends, when many have ended young. */
+  private noteFailure(): void {
     if (this.outage !== undefined) this.outage.firstFailureAt ??= this.witness.now
   }
 
@@ -111,6 +116,7 @@ export class ServerBooks {
   died(connection: FakeConnection): void {
     connection.isDead = true
     this.open.delete(connection)
+    this.noteFailure()
   }
 
   closing(connection: FakeConnection): void {
@@ -121,6 +127,7 @@ export class ServerBooks {
       this.witness.breach(9, `connection ${connection.id} is closed under its borrower`)
     }
     connection.closingSince = now
+    this.noteFailure()
   }
 
   closed(connection: FakeConnection): void {
