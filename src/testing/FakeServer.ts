@@ -65,9 +65,9 @@ export class FakeServer {
 
   /** Connections of the fake server, with the functions that the traits name. */
   connector(traits: ConnectorTraits): Connector.Connector<FakeConnection, ServerError> {
-    return Connector.make<FakeConnection, ServerError, never>({
+    return Connector.make({
       name: "simulated",
-      connect: this.connect as never,
+      connect: this.connect,
       fatal: (error) => error === "fatal",
       ...(traits.checks && { check: this.check }),
       ...(traits.resets && { reset: this.reset }),
