@@ -18,6 +18,8 @@ export interface Work {
   readonly by: "use" | "acquire" | "lease"
   /** With `lease`: says in the end that nobody should have the connection again. */
   readonly discards: boolean
+  /** Having returned it, it interrupts whoever waits: perhaps one who was just served. */
+  readonly strikes: boolean
   /** It borrows another meanwhile, to so many levels. */
   readonly nested: number
   /** Its own time-out, in milliseconds; 0 for none. */
@@ -30,9 +32,17 @@ type Pool = ConnectionPool.ConnectionPool<FakeConnection>
 export const borrow = (world: World, pool: Pool, name: string, work: Work): Caller => {
   const caller = new Caller(name)
   const asked = once(world, pool, caller, work)
-  const effect = work.patience > 0 ? Effect.timeoutOption(asked, work.patience) : asked
-  return begin(world, caller, effect)
+  const bounded = work.patience > 0 ? Effect.timeoutOption(asked, work.patience) : asked
+  return begin(world, caller, work.strikes ? Effect.andThen(bounded, strike(world)) : bounded)
 }
+
+/** From within a fiber: the pool may be in the middle of waking those it has served. */
+const strike = (world: World): Effect.Effect<void> =>
+  Effect.sync(() => {
+    const { observer } = world
+    const victim = observer.callers.find(({ requests }) => requests.some(({ state }) => state === "asking"))
+    if (victim !== undefined) observer.interrupt(victim)
+  })
 
 const begin = (world: World, caller: Caller, effect: Effect.Effect<unknown, unknown>): Caller => {
   // Known before it runs: it may be served in its first step.

@@ -15,8 +15,9 @@ export class Request {
   /** How much time the run had lost to stalls when it asked. */
   readonly stalledBefore: number
   state: "asking" | "served" | "holding" | "returning" | "ended" = "asking"
-  /** The first quiet moment at which it stood in line. */
+  /** The first quiet moment at which it stood in line, as a number and as a time. */
   inLineSince: number | undefined = undefined
+  inLineAt = Infinity
   /** It was interrupted: nothing may be given to it any more. */
   isInterrupted = false
   /** Its caller may take it away at some time of its own, so that nobody can say when it left the line. */

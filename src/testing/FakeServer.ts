@@ -1,6 +1,7 @@
 /**
  * A server that exists only in memory and does what a script tells it: takes its time, refuses, hangs, dies, lies.
  */
+import type * as Duration from "effect/Duration"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
@@ -39,7 +40,7 @@ export class FakeServer {
   /** Ends a connection; whoever watches it is told, unless it goes silently. */
   kill(connection: FakeConnection, isSilent: boolean): void {
     if (connection.isDead || connection.isClosed) return
-    this.books.died(connection)
+    this.books.died(connection, isSilent)
     if (!isSilent) this.deaths.get(connection)?.openUnsafe()
   }
 
@@ -84,7 +85,14 @@ export class FakeServer {
       attempt = begun
       this.books.witness.note(`  connect ${begun.id} begins`)
       const { connectHangs, connectLatency } = this.faults
-      return this.takingTime(connectHangs, connectLatency, undefined, () => this.answer(begun))
+      const { connectTimeout } = this.books.witness.config
+      const task = {
+        what: `connect ${begun.id}`,
+        hangs: connectHangs,
+        latency: connectLatency,
+        timeout: connectTimeout
+      }
+      return this.takingTime(task, undefined, () => this.answer(begun))
     })
     // Installed before there is anything to count, as an interrupt may come between any two steps.
     return Effect.onExitPrimitive(dial, (exit) => {
@@ -125,7 +133,9 @@ export class FakeServer {
     return Effect.suspend(() => {
       this.books.closing(connection)
       this.books.witness.note(`  connection ${connection.id} closes`)
-      return this.takingTime(this.faults.closeHangs, this.faults.closeLatency, undefined, () => {
+      const { closeHangs, closeLatency } = this.faults
+      const task = { what: `close ${connection.id}`, hangs: closeHangs, latency: closeLatency, timeout: undefined }
+      return this.takingTime(task, undefined, () => {
         this.books.closed(connection)
         this.deaths.delete(connection)
         return Effect.void
@@ -134,19 +144,25 @@ export class FakeServer {
   }
 
   private readonly check = (connection: FakeConnection): Effect.Effect<void, ServerError> =>
-    Effect.suspend(() =>
-      this.takingTime(this.faults.checkHangs, this.faults.workLatency, connection, () => {
+    Effect.suspend(() => {
+      const { checkHangs, workLatency } = this.faults
+      const { checkTimeout } = this.books.witness.config
+      const task = { what: `check ${connection.id}`, hangs: checkHangs, latency: workLatency, timeout: checkTimeout }
+      return this.takingTime(task, connection, () => {
         const { checkAffirms, checkDenies } = this.faults
         const isAlive = connection.isDead ? this.dice.chance(checkAffirms) : !this.dice.chance(checkDenies)
         if (!isAlive) return Effect.fail(new ServerError({ kind: "transient", message: "no answer" }))
         connection.isSuspect = false
         return Effect.void
       })
-    )
+    })
 
   private readonly reset = (connection: FakeConnection): Effect.Effect<void, ServerError> =>
-    Effect.suspend(() =>
-      this.takingTime(this.faults.resetHangs, this.faults.workLatency, connection, () => {
+    Effect.suspend(() => {
+      const { resetHangs, workLatency } = this.faults
+      const { resetTimeout } = this.books.witness.config
+      const task = { what: `reset ${connection.id}`, hangs: resetHangs, latency: workLatency, timeout: resetTimeout }
+      return this.takingTime(task, connection, () => {
         if (connection.isDead || this.dice.chance(this.faults.resetFails)) {
           return Effect.fail(new ServerError({ kind: "transient", message: "cannot reset" }))
         }
@@ -154,20 +170,22 @@ export class FakeServer {
         connection.isSuspect = false
         return Effect.void
       })
-    )
+    })
 
   private readonly closed = (connection: FakeConnection): Effect.Effect<void> =>
-    counted(
-      (change) => {
-        this.books.watching += change
+    during(
+      () => {
+        connection.watchers++
       },
-      Effect.suspend(() => this.deaths.get(connection)?.await ?? Effect.void)
+      Effect.suspend(() => this.deaths.get(connection)?.await ?? Effect.void),
+      () => {
+        connection.watchers--
+      }
     )
 
   /** Something that hangs, or takes a while, and then answers. Stubborn, it does so whoever interrupts it. */
   private takingTime<X, E, R>(
-    hangs: number,
-    latency: number,
+    { hangs, latency, timeout, what }: Task,
     connection: FakeConnection | undefined,
     answer: () => Effect.Effect<X, E, R>
   ): Effect.Effect<X, E, R> {
@@ -177,27 +195,39 @@ export class FakeServer {
     const wait = isHanging ? this.hang.await : millis === 0 ? Effect.void : Effect.sleep(millis)
     const work = Effect.andThen(wait, Effect.suspend(answer))
     if (connection !== undefined && isStubborn) connection.isStuck = true
-    return counted(
-      (change) => {
-        this.books.busy += change
-      },
-      isStubborn ? Effect.uninterruptible(work) : work
+    return during(
+      () => this.books.begins(what, timeout, isStubborn),
+      isStubborn ? Effect.uninterruptible(work) : work,
+      (begun) => {
+        this.books.works.delete(begun)
+      }
     )
   }
 }
 
-/** Counts an effect while it runs, and never one that was interrupted before it began. */
-const counted = <X, E, R>(count: (change: 1 | -1) => void, effect: Effect.Effect<X, E, R>): Effect.Effect<X, E, R> =>
+interface Task {
+  readonly what: string
+  readonly hangs: number
+  readonly latency: number
+  /** What the pool allows for it. */
+  readonly timeout: Duration.Duration | undefined
+}
+
+/** Notes when an effect begins and when it ends. One that is interrupted before it begins is not noted at all. */
+const during = <N, X, E, R>(
+  begins: () => N,
+  effect: Effect.Effect<X, E, R>,
+  ends: (noted: N) => void
+): Effect.Effect<X, E, R> =>
   Effect.suspend(() => {
-    let isCounted = false
+    let noted: { readonly note: N } | undefined = undefined
     return Effect.onExitPrimitive(
       Effect.suspend(() => {
-        isCounted = true
-        count(1)
+        noted = { note: begins() }
         return effect
       }),
       () => {
-        if (isCounted) count(-1)
+        if (noted !== undefined) ends(noted.note)
         return undefined
       }
     )

@@ -9,6 +9,9 @@ import { millisOf, type World } from "./World.ts"
 /** Timers have whole milliseconds. */
 const rounding = 1
 
+/** How long a pool may count on a check, in milliseconds, before it opens another connection for who waits. */
+const patience = 100
+
 const counters = [
   "created",
   "closed",
@@ -31,6 +34,8 @@ export class Observer {
   private requests = 0
   /** Counts the moments at which nothing was left to do. */
   private rests = 0
+  /** Since when somebody waits, there is room, and nothing changes. */
+  private sameSince: { readonly at: number; readonly seen: string } | undefined = undefined
   private seen: ReadonlyArray<number> = counters.map(() => 0)
 
   constructor(world: World) {
@@ -58,7 +63,7 @@ export class Observer {
       `  ${caller.name} gets connection ${connection.id} after ${world.now - request.askedAt} ms (${request.id})`
     )
     if (request.isInterrupted) world.breach(4, `${caller.name} was interrupted, and gets connection ${connection.id}`)
-    if (this.isOverdue(request)) {
+    if (this.isOverdue(request) || world.now >= request.inLineAt + millisOf(world.config.acquireTimeout)) {
       world.breach(4, `${caller.name} gets connection ${connection.id} after its acquireTimeout`)
     }
     this.assertNobodyWasEarlier(caller, request)
@@ -128,6 +133,7 @@ export class Observer {
       }
     }
     this.callers.length = kept
+    this.lookAtLine()
     if (closingSince === undefined || this.world.closing?.pollUnsafe() !== undefined) return
     const longest = millisOf(config.drainTimeout) + millisOf(config.closeTimeout) + 2 * rounding + stalled
     if (now > closingSince + longest) this.world.breach(9, `the pool has been closing for ${now - closingSince} ms`)
@@ -148,7 +154,10 @@ export class Observer {
   private lookAtRequest(caller: Caller, request: Request): void {
     const { world } = this
     if (request.state === "asking") {
-      request.inLineSince ??= this.rests
+      if (request.inLineSince === undefined) {
+        request.inLineSince = this.rests
+        request.inLineAt = world.now
+      }
       if (world.closingSince !== undefined) world.breach(9, `${caller.name} still waits for a pool that is closing`)
       if (this.isOverdue(request, rounding)) {
         world.breach(7, `${caller.name} has waited ${world.now - request.askedAt} ms, longer than acquireTimeout`)
@@ -156,6 +165,32 @@ export class Observer {
     }
     if (request.state === "returning" && caller.fiber.pollUnsafe() === undefined) {
       world.breach(13, `${caller.name} waits for connection ${request.connection?.id} to be returned`)
+    }
+  }
+
+  /**
+   * Promise 12, as far as it can be seen from outside: while somebody waits, no connect fails and there is room, one is
+   * opened, at the latest when a check has had its time.
+   */
+  private lookAtLine(): void {
+    const { closingSince, now, stalled } = this.world
+    const isWaiting = this.callers.some(({ requests }) => requests.some(({ state }) => state === "asking"))
+    const status = isWaiting && closingSince === undefined ? this.world.status() : undefined
+    const isIdle =
+      status !== undefined &&
+      status.waiting > 0 &&
+      status.connecting === 0 &&
+      status.total < status.limit &&
+      status.lastFailure === undefined
+    if (!isIdle) this.sameSince = undefined
+    else {
+      // Every check that ends may have another begin, and every one has its time.
+      const { acquired, cancelled, checking, closed, idle, timedOut, waiting } = status
+      const seen = [acquired, cancelled, checking, closed, idle, timedOut, waiting, stalled].join()
+      if (this.sameSince?.seen !== seen) this.sameSince = { at: now, seen }
+      else if (now > this.sameSince.at + patience + rounding) {
+        this.world.breach(12, `nothing is opened for ${waiting} waiters since ${this.sameSince.at}`)
+      }
     }
   }
 
@@ -186,6 +221,7 @@ export class Observer {
     if (connection.isBroken) this.world.breach(13, `${lent} after a fatal error`)
     if (request.askedStep > connection.condemnedAt)
       this.world.breach(13, `${lent} after it was invalidated or discarded`)
+    if (connection.isKnownDead && setting.traits.watches) this.world.breach(13, `${lent}, and is known to be dead`)
     if (connection.isSuspect) this.world.breach(13, `${lent} after an interrupted lease, neither checked nor reset`)
     if (connection.isDirty && setting.traits.resets) this.world.breach(13, `${lent}, and has not been reset`)
   }

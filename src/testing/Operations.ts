@@ -81,6 +81,7 @@ const drawWork = (dice: Dice): Work & Parameters => ({
   ]),
   leavesDirt: dice.chance(0.2),
   discards: dice.chance(0.15),
+  strikes: dice.chance(0.1),
   nested: 0,
   patience: dice.chance(0.15) ? dice.pick([1, 10, 100]) : 0
 })

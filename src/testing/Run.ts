@@ -13,6 +13,7 @@ const quickly: Work = {
   ending: "succeeds",
   leavesDirt: false,
   discards: false,
+  strikes: false,
   nested: 0,
   patience: 0
 }
@@ -117,7 +118,7 @@ const closeDown = (stage: Stage): void => {
   for (const caller of observer.callers) observer.interrupt(caller)
   if (world.making.pollUnsafe() === undefined) world.breach(9, "the pool is closed, and its making goes on")
   // What nobody can interrupt ends by itself.
-  world.passUntil(() => server.books.busy === 0, 60_000)
+  world.passUntil(() => server.books.works.size === 0, 60_000)
   world.settle()
   if (refused?.fiber.pollUnsafe()?._tag === "Success") world.breach(9, "a closed pool lends a connection")
   if (world.breached === undefined) lookAtWhatIsLeft(world)
@@ -125,11 +126,11 @@ const closeDown = (stage: Stage): void => {
 
 const lookAtWhatIsLeft = (world: World): void => {
   const { clock, fibers, observer, server } = world
-  if (server.books.busy > 0) world.breach(11, `${server.books.busy} pieces of work on connections do not end`)
-  if (server.books.watching > 0) world.breach(11, `${server.books.watching} fibers still watch connections`)
+  for (const { what } of server.books.works) world.breach(11, `${what} does not end`)
   if (clock.sleeping > 0) world.breach(11, `${clock.sleeping} timers are left`)
   if (fibers > 0) world.breach(11, `${fibers} fibers are left`)
-  for (const { borrowers, finalizers, id } of server.books.connections) {
+  for (const { borrowers, finalizers, id, watchers } of server.books.connections) {
+    if (watchers > 0) world.breach(11, `connection ${id} is still watched`)
     if (finalizers !== 1) world.breach(3, `the finalizer of connection ${id} has run ${finalizers} times`)
     if (borrowers !== 0) world.breach(3, `connection ${id} has ${borrowers} borrowers in the end`)
   }

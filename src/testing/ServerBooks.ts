@@ -22,8 +22,9 @@ export interface FakeConnection {
   wasLent: boolean
   /** It opened after the pool had given up on it. */
   readonly isLate: boolean
-  /** The server has ended it. */
+  /** The server has ended it; and the pool has been told so. */
   isDead: boolean
+  isKnownDead: boolean
   /** Work that no interrupt ends was begun on it, and may hold up its close beyond the timeout. */
   isStuck: boolean
   /** Its borrower left something behind. */
@@ -37,6 +38,17 @@ export interface FakeConnection {
   finalizers: number
   closingSince: number | undefined
   isClosed: boolean
+  /** Fibers that wait for its death. */
+  watchers: number
+}
+
+/** A connect, check, reset or close that runs. */
+export interface Work {
+  readonly what: string
+  readonly startedAt: number
+  readonly stalledBefore: number
+  /** When the pool must have put an end to it; `Infinity` if nobody can. */
+  readonly timeout: number
 }
 
 export interface Attempt {
@@ -50,12 +62,13 @@ export class ServerBooks {
   readonly connections: Array<FakeConnection> = []
   readonly underway = new Set<Attempt>()
   /** Checks, resets, closes and connects that run. */
-  busy = 0
-  /** Fibers that watch a connection for its death. */
-  watching = 0
+  readonly works = new Set<Work>()
   mostLive = 0
   attempts = 0
-  private open = new Set<FakeConnection>()
+  private readonly open = new Set<FakeConnection>()
+  /** Connections whose death was announced, and those that were closed, since things came to rest. */
+  private announced: Array<FakeConnection> = []
+  private gone: Array<FakeConnection> = []
   /** While every connect fails: how many were made since, and when the pool first had cause to wait. */
   private outage: { attempts: number; firstFailureAt: number | undefined } | undefined = undefined
 
@@ -95,6 +108,7 @@ export class ServerBooks {
       isLate: now >= attempt.startedAt + Duration.toMillis(config.connectTimeout),
       wasLent: false,
       isDead: false,
+      isKnownDead: false,
       isStuck: false,
       isDirty: false,
       isSuspect: false,
@@ -103,7 +117,8 @@ export class ServerBooks {
       borrowers: 0,
       finalizers: 0,
       closingSince: undefined,
-      isClosed: false
+      isClosed: false,
+      watchers: 0
     }
     this.connections.push(connection)
     this.open.add(connection)
@@ -113,8 +128,9 @@ export class ServerBooks {
   }
 
   /** The server has ended a connection. */
-  died(connection: FakeConnection): void {
+  died(connection: FakeConnection, isSilent: boolean): void {
     connection.isDead = true
+    if (!isSilent) this.announced.push(connection)
     this.open.delete(connection)
     this.noteFailure()
   }
@@ -133,6 +149,31 @@ export class ServerBooks {
   closed(connection: FakeConnection): void {
     connection.isClosed = true
     this.open.delete(connection)
+    this.gone.push(connection)
+  }
+
+  begins(what: string, timeout: Duration.Duration | undefined, isStubborn: boolean): Work {
+    const { now, stalled } = this.witness
+    const limit = timeout === undefined || isStubborn ? Infinity : Duration.toMillis(timeout)
+    const work = { what, startedAt: now, stalledBefore: stalled, timeout: limit }
+    this.works.add(work)
+    return work
+  }
+
+  /** Nothing is left to do at this moment: what the pool was told, it knows. */
+  lookAtRest(): void {
+    const { now, stalled } = this.witness
+    for (const { startedAt, stalledBefore, timeout, what } of this.works) {
+      // Timers have whole milliseconds.
+      if (now <= startedAt + timeout + (stalled - stalledBefore) + 1) continue
+      this.witness.breach(12, `${what} goes on ${now - startedAt} ms after it began`)
+    }
+    for (const connection of this.announced) connection.isKnownDead = true
+    for (const { id, watchers } of this.gone) {
+      if (watchers > 0) this.witness.breach(11, `connection ${id} is closed, and still watched`)
+    }
+    this.announced = []
+    this.gone = []
   }
 
   /** From now on no connect succeeds: whatever the pool still has to hear of earlier ones, it has heard. */

@@ -127,6 +127,7 @@ export class World implements Witness {
     if (this.breached !== undefined) return
     if (this.scheduler.waiting > 0) return this.breach(7, "the pool's fibers never come to rest")
     if (this.server.isDown) this.server.books.outageBegins()
+    this.server.books.lookAtRest()
     this.observer.lookAtRest()
   }
 
