@@ -40,7 +40,7 @@ const drawConfig = (dice: Dice): PoolConfig.Input => {
 export const drawSetting = (
   scenario: Scenario,
   seed: number,
-  config: PoolConfig.Input | undefined
+  config: PoolConfig.Input | PoolConfig.PoolConfig | undefined
 ): Effect.Effect<Setting, PoolConfigError> => {
   const dice = new Dice(hash(seed, 0xc0ffee))
   const drawn = { ...drawConfig(dice), ...scenario.config?.(dice) }

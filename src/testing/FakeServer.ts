@@ -20,11 +20,13 @@ export class FakeServer {
   readonly books: ServerBooks
   readonly faults: Faults = noFaults()
   private readonly dice: Dice
+  private readonly traits: ConnectorTraits
   private readonly deaths = new Map<FakeConnection, Latch.Latch>()
   /** What hangs, hangs on this; a repair lets it go. */
   private hang = Latch.makeUnsafe(false)
 
-  constructor(witness: Witness, dice: Dice) {
+  constructor(witness: Witness, traits: ConnectorTraits, dice: Dice) {
+    this.traits = traits
     this.books = new ServerBooks(witness)
     this.dice = dice
   }
@@ -65,7 +67,8 @@ export class FakeServer {
   // What a pool sees of it.
 
   /** Connections of the fake server, with the functions that the traits name. */
-  connector(traits: ConnectorTraits): Connector.Connector<FakeConnection, ServerError> {
+  get connector(): Connector.Connector<FakeConnection, ServerError> {
+    const { traits } = this
     return Connector.make({
       name: "simulated",
       connect: this.connect,
@@ -167,7 +170,8 @@ export class FakeServer {
           return Effect.fail(new ServerError({ kind: "transient", message: "cannot reset" }))
         }
         connection.isDirty = false
-        connection.isSuspect = false
+        // Where a check can tell what the connection is doing, a reset does not.
+        if (!this.traits.checks) connection.isSuspect = false
         return Effect.void
       })
     })

@@ -222,7 +222,8 @@ export class Observer {
     if (request.askedStep > connection.condemnedAt)
       this.world.breach(13, `${lent} after it was invalidated or discarded`)
     if (connection.isKnownDead && setting.traits.watches) this.world.breach(13, `${lent}, and is known to be dead`)
-    if (connection.isSuspect) this.world.breach(13, `${lent} after an interrupted lease, neither checked nor reset`)
+    if (connection.isSuspect)
+      this.world.breach(13, `${lent} after an interrupted lease, and nothing has proven it since`)
     if (connection.isDirty && setting.traits.resets) this.world.breach(13, `${lent}, and has not been reset`)
   }
 }

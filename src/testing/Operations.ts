@@ -239,6 +239,12 @@ export const operations = {
 
   // The pool.
 
+  interruptMaking: operation({
+    draw: nothingToDraw,
+    perform: ({ world }) => {
+      world.making.interruptUnsafe()
+    }
+  }),
   closePool: operation({
     draw: nothingToDraw,
     perform: ({ world }) => {

@@ -77,7 +77,16 @@ export const scenarios = {
   cold: {
     summary: "a pool that starts while its server is down, and may be closed before it has a connection",
     operations: 40,
-    weights: { ...callers, wait: 8, repair: 6, refuse: 4, hangConnects: 2, slowConnects: 2, closePool: 1 },
+    weights: {
+      ...callers,
+      wait: 8,
+      repair: 6,
+      refuse: 4,
+      hangConnects: 2,
+      slowConnects: 2,
+      closePool: 1,
+      interruptMaking: 0.5
+    },
     pauses,
     faults: { refuses: "transient" }
   },

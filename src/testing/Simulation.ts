@@ -29,6 +29,11 @@ export type {
    * @category models
    * @since 0.1.0
    */
+  Scenario,
+  /**
+   * @category models
+   * @since 0.1.0
+   */
   ScenarioName
 } from "./Scenario.ts"
 
@@ -54,7 +59,7 @@ export interface Options {
   /** Every number is another run. */
   readonly seed: number
   /** The configuration to put to the test. Default: a small pool with short times, drawn from the seed. */
-  readonly config?: PoolConfig.Input | undefined
+  readonly config?: PoolConfig.Input | PoolConfig.PoolConfig | undefined
 }
 
 /**
@@ -177,7 +182,7 @@ export interface Exploration {
 export const explore = Effect.fnUntraced(function* (options: {
   readonly scenario?: ScenarioName | undefined
   readonly seeds: number | { readonly from: number; readonly to: number }
-  readonly config?: PoolConfig.Input | undefined
+  readonly config?: PoolConfig.Input | PoolConfig.PoolConfig | undefined
 }): Effect.fn.Return<Exploration, SimulationFailure | PoolConfigError> {
   const { config, scenario, seeds } = options
   const { from, to } = typeof seeds === "number" ? { from: 1, to: seeds } : seeds

@@ -71,16 +71,14 @@ export class World implements Witness {
     this.dice.reseed(seed)
     this.scheduler = new SeededScheduler(this.dice, disorder)
     this.clock = new SimulationClock(this.scheduler, this.dice)
-    this.server = new FakeServer(this, this.dice)
+    this.server = new FakeServer(this, traits, this.dice)
     Object.assign(this.server.faults, faults)
     this.observer = new Observer(this)
     this.context = this.services(budget)
     this.runSync = Effect.runSyncWith(this.context)
     this.making = this.fork(
       Effect.provideService(
-        Effect.tap(ConnectionPool.make(this.server.connector(traits), config), (pool) =>
-          Effect.sync(() => this.made(pool))
-        ),
+        Effect.tap(ConnectionPool.make(this.server.connector, config), (pool) => Effect.sync(() => this.made(pool))),
         Scope.Scope,
         this.scope
       )
