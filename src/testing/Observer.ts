@@ -34,6 +34,7 @@ export class Observer {
   private requests = 0
   /** Counts the moments at which nothing was left to do. */
   private rests = 0
+  private overtaken: Array<{ readonly by: Caller; readonly earlier: Request; readonly of: Caller }> = []
   /** Since when somebody waits, there is room, and nothing changes. */
   private sameSince: { readonly at: number; readonly seen: string } | undefined = undefined
   private seen: ReadonlyArray<number> = counters.map(() => 0)
@@ -66,7 +67,7 @@ export class Observer {
     if (this.isOverdue(request) || world.now >= request.inLineAt + millisOf(world.config.acquireTimeout)) {
       world.breach(4, `${caller.name} gets connection ${connection.id} after its acquireTimeout`)
     }
-    this.assertNobodyWasEarlier(caller, request)
+    this.noteWhoWasEarlier(caller, request)
     this.assertMayBeLent(request, connection)
   }
 
@@ -201,16 +202,27 @@ export class Observer {
   }
 
   /** Promise 5: who stood in line at a quiet moment came before whoever was not there yet. */
-  private assertNobodyWasEarlier(caller: Caller, request: Request): void {
+  private noteWhoWasEarlier(caller: Caller, request: Request): void {
     const { config, now } = this.world
     const mine = request.inLineSince ?? Infinity
     for (const other of this.callers) {
-      for (const { askedAt, inLineSince, isImpatient, isInterrupted, state } of other.requests) {
+      for (const earlier of other.requests) {
+        const { askedAt, inLineSince, isImpatient, isInterrupted, state } = earlier
         if (state !== "asking" || inLineSince === undefined || inLineSince >= mine) continue
         const hasLeft = isInterrupted || isImpatient || now >= askedAt + millisOf(config.acquireTimeout)
-        if (!hasLeft) this.world.breach(5, `${caller.name} is served, and ${other.name} was there before`)
+        if (!hasLeft) this.overtaken.push({ by: caller, earlier, of: other })
       }
     }
+  }
+
+  /** Who was served before, but is woken later in the same step, was not overtaken. */
+  lookAtOvertaken(): void {
+    if (this.overtaken.length === 0) return
+    for (const { by, earlier, of } of this.overtaken) {
+      if (earlier.state !== "asking" || earlier.isInterrupted) continue
+      this.world.breach(5, `${by.name} is served, and ${of.name} was there before`)
+    }
+    this.overtaken = []
   }
 
   private assertMayBeLent(request: Request, connection: FakeConnection): void {

@@ -115,6 +115,7 @@ export class World implements Witness {
     for (let left = count; left > 0 && this.scheduler.waiting > 0 && this.breached === undefined; left--) {
       this.step++
       this.scheduler.runOne()
+      this.observer.lookAtOvertaken()
       this.look()
     }
   }
