@@ -1,0 +1,57 @@
+/**
+ * The whole pool, under every order of events that a seed can draw. A failure prints the shortest script that repeats it,
+ * and the command that repeats the run.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Result } from "effect"
+import { Simulation } from "effect-pool/testing"
+
+const seedsPerScenario = 230
+
+const names = Object.keys(Simulation.scenarios) as ReadonlyArray<Simulation.ScenarioName>
+
+describe("the pool keeps its promises", () => {
+  for (const scenario of names) {
+    it.effect(`${scenario}: ${Simulation.scenarios[scenario].summary}`, () =>
+      Effect.gen(function* () {
+        const { runs, served } = yield* Simulation.explore({ scenario, seeds: seedsPerScenario })
+        assert.strictEqual(runs, seedsPerScenario)
+        assert.isAbove(served, seedsPerScenario, "callers are served at all")
+      })
+    )
+  }
+
+  it.effect("with a configuration of the user's own", () =>
+    Simulation.explore({ seeds: 30, config: { minConnections: 1, maxConnections: 4, acquireTimeout: "200 millis" } })
+  )
+})
+
+describe("a run", () => {
+  it.effect("is the same whenever its seed is the same", () =>
+    Effect.gen(function* () {
+      for (const scenario of names) {
+        for (const seed of [1, 2, 3]) {
+          const first = yield* Simulation.run({ scenario, seed })
+          const second = yield* Simulation.run({ scenario, seed })
+          assert.deepStrictEqual(second, first)
+        }
+      }
+    })
+  )
+
+  it.effect("is another when its seed is another", () =>
+    Effect.gen(function* () {
+      const first = yield* Simulation.run({ scenario: "calm", seed: 1 })
+      const second = yield* Simulation.run({ scenario: "calm", seed: 2 })
+      assert.notDeepEqual(second.trace, first.trace)
+    })
+  )
+
+  it.effect("is refused with a configuration that no pool can have", () =>
+    Effect.gen(function* () {
+      const config = { minConnections: 3, maxConnections: 1 }
+      const result = yield* Effect.result(Simulation.run({ scenario: "calm", seed: 1, config }))
+      assert.strictEqual(Result.isFailure(result) && result.failure._tag, "PoolConfigError")
+    })
+  )
+})
