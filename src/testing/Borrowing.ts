@@ -156,10 +156,10 @@ export class Loan {
   }
 
   private got(request: Request, { connection, discard }: ConnectionPool.Lease<FakeConnection>): void {
+    // The scope was closed before this fiber could look: the lease has ended with it, or ends with the fiber.
+    if (this.isReturned) return
     this.world.observer.isServed(this.caller, request, connection)
     this.discard = discard
-    // The scope may have been closed before it was served; then the lease ended with the fiber that asked.
-    if (this.isReturned) return
     this.world.observer.holds(this.caller, request)
     if (this.work.leavesDirt) connection.isDirty = true
   }

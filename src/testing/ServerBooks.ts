@@ -49,6 +49,8 @@ export interface Work {
   readonly stalledBefore: number
   /** When the pool must have put an end to it; `Infinity` if nobody can. */
   readonly timeout: number
+  /** When the pool gives up on it, whether it ends or not. */
+  readonly givenUpAt: number
 }
 
 export interface Attempt {
@@ -60,7 +62,6 @@ export interface Attempt {
 export class ServerBooks {
   readonly witness: Witness
   readonly connections: Array<FakeConnection> = []
-  readonly underway = new Set<Attempt>()
   /** Checks, resets, closes and connects that run. */
   readonly works = new Set<Work>()
   mostLive = 0
@@ -83,24 +84,22 @@ export class ServerBooks {
   /** An attempt to connect begins. */
   attempt(): Attempt {
     const attempt = { id: ++this.attempts, startedAt: this.witness.now }
-    this.underway.add(attempt)
     if (this.outage !== undefined) this.countProbe(this.outage)
     return attempt
   }
 
-  failed(attempt: Attempt): void {
-    this.underway.delete(attempt)
-    this.noteFailure()
+  failed(): void {
+    this.noteFailure(this.witness.now)
   }
 
   /** A failed connect begins an outage; so may a connection that ends, when many have ended young. */
-  private noteFailure(): void {
-    if (this.outage !== undefined) this.outage.firstFailureAt ??= this.witness.now
+  private noteFailure(at: number): void {
+    const { outage } = this
+    if (outage !== undefined) outage.firstFailureAt = Math.min(outage.firstFailureAt ?? Infinity, at)
   }
 
   opened(attempt: Attempt): FakeConnection {
     const { config, now } = this.witness
-    this.underway.delete(attempt)
     this.outage = undefined
     const connection: FakeConnection = {
       id: this.connections.length + 1,
@@ -132,7 +131,7 @@ export class ServerBooks {
     connection.isDead = true
     if (!isSilent) this.announced.push(connection)
     this.open.delete(connection)
-    this.noteFailure()
+    this.noteFailure(this.witness.now)
   }
 
   closing(connection: FakeConnection): void {
@@ -143,7 +142,8 @@ export class ServerBooks {
       this.witness.breach(9, `connection ${connection.id} is closed under its borrower`)
     }
     connection.closingSince = now
-    this.noteFailure()
+    // Before its finalizer runs, the pool has waited up to the close timeout for work that does not end.
+    this.noteFailure(connection.isStuck ? now - Duration.toMillis(config.closeTimeout) : now)
   }
 
   closed(connection: FakeConnection): void {
@@ -154,8 +154,14 @@ export class ServerBooks {
 
   begins(what: string, timeout: Duration.Duration | undefined, isStubborn: boolean): Work {
     const { now, stalled } = this.witness
-    const limit = timeout === undefined || isStubborn ? Infinity : Duration.toMillis(timeout)
-    const work = { what, startedAt: now, stalledBefore: stalled, timeout: limit }
+    const limit = timeout === undefined ? Infinity : Duration.toMillis(timeout)
+    const work = {
+      what,
+      startedAt: now,
+      stalledBefore: stalled,
+      timeout: isStubborn ? Infinity : limit,
+      givenUpAt: now + limit
+    }
     this.works.add(work)
     return work
   }
@@ -207,10 +213,7 @@ export class ServerBooks {
   private countProbe(outage: NonNullable<ServerBooks["outage"]>): void {
     const { config, now } = this.witness
     outage.attempts++
-    for (const { startedAt } of this.underway) {
-      const givenUpAt = startedAt + Duration.toMillis(config.connectTimeout)
-      if (givenUpAt <= now) outage.firstFailureAt = Math.min(outage.firstFailureAt ?? Infinity, givenUpAt)
-    }
+    for (const { givenUpAt } of this.works) if (givenUpAt <= now) this.noteFailure(givenUpAt)
     const steps = outage.firstFailureAt === undefined ? 0 : this.stepsWithin(now - outage.firstFailureAt)
     if (outage.attempts > config.maxConnecting + steps) {
       this.witness.breach(
