@@ -72,8 +72,7 @@ export const drain = <A>(ledger: Ledger<A>, now: number): void => {
 
 /** Takes every lease back, and closes the connections under their borrowers. */
 export const revokeAll = <A>(ledger: Ledger<A>, reason: CloseReason, now: number): void => {
-  // The youngest first: of several that go back to the line, the one who came last is put behind the one who came first.
-  for (let lease = ledger.leases.youngest; lease !== undefined; lease = ledger.leases.youngest) {
+  for (let lease = ledger.leases.oldest; lease !== undefined; lease = ledger.leases.oldest) {
     revoke(ledger, lease, reason, now)
   }
 }

@@ -12,7 +12,9 @@ import type { Waiter } from "./Waiters.ts"
 export const lease = <A>(ledger: Ledger<A>, isExclusive: boolean, now: number): Lease<A> | undefined => {
   if (ledger.state !== "ready") return undefined
   const connection = ledger.idle.warmest
-  if (connection !== undefined && ledger.waiters.length === 0 && ledger.isFresh(connection, now)) {
+  // Whether one that is too old may be lent all the same, since no other can be opened, is not decided on the fast path.
+  const isWarm = connection !== undefined && ledger.isFresh(connection, now) && now < connection.expiresAt
+  if (isWarm && ledger.waiters.length === 0) {
     ledger.takeFromIdle(connection)
     return lendAtOnce(ledger, connection, isExclusive, now)
   }
@@ -66,6 +68,22 @@ const refusalFor = <A>(ledger: Ledger<A>, waiter: Waiter<A>, now: number): Refus
 /** Waiters for whom there is a place, and a connection to be opened or checked, are not what makes a line too long. */
 const isLineFull = <A>({ inUse, limit, options, waiters }: Ledger<A>): boolean =>
   waiters.length - Math.max(0, limit - inUse) >= options.maxWaiting
+
+/**
+ * The waiter is about to be told that it was served. Where connections are shared, another borrower may have left something
+ * behind since, or have found the connection dead: then it goes on waiting, for a better one. Says whether it is to be told.
+ */
+export const wake = <A>(ledger: Ledger<A>, waiter: Waiter<A>, now: number): boolean => {
+  const { connection } = waiter.lease!
+  const isSpoiled = connection.condemned !== undefined || connection.isDirty || connection.isSuspect
+  waiter.isWoken = !isSpoiled || ledger.isEnding
+  if (waiter.isWoken) return true
+  connection.uses--
+  ledger.endLease(waiter.lease!, "clean", now)
+  ledger.waitAgain(waiter)
+  comeBack(ledger, connection, now)
+  return false
+}
 
 /** The waiter's fiber runs and takes what it was served: from here on the lease is released, not cancelled. */
 export const take = <A>(ledger: Ledger<A>, waiter: Waiter<A>): Lease<A> | undefined => {

@@ -254,8 +254,8 @@ export class PoolRuntime<A> {
   private serve(borrower: Borrower<A>): void {
     // Interrupted between being served and being woken: its connection has gone on already.
     if (borrower.state !== "served") return
-    if (borrower.isParked) borrower.goOn()
-    else this.later(() => this.serve(borrower))
+    if (!borrower.isParked) this.later(() => this.serve(borrower))
+    else if (this.engine.wake(borrower, this.time.inTurn())) borrower.goOn()
   }
 
   private changed({ from, state }: Extract<Decision<unknown>, { readonly _tag: "Changed" }>): void {

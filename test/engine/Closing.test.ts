@@ -153,7 +153,7 @@ describe("borrowers that do not finish in time", () => {
     pool.drain()
     pool.decided()
     pool.revokeLeases()
-    assert.deepStrictEqual(pool.decided(), ["Close 1: drained", "Close 2: drained"])
+    assert.deepStrictEqual(pool.decided(), ["Close 2: drained", "Close 1: drained"])
   })
 
   it("count as released, once", () => {

@@ -159,6 +159,10 @@ export class EngineDriver {
     return waiter
   }
 
+  wake(waiter: NamedWaiter): boolean {
+    return this.step(() => this.engine.wake(waiter, this.now))
+  }
+
   take(waiter: NamedWaiter): Loan | undefined {
     return loanOf(this.step(() => this.engine.take(waiter)))
   }
