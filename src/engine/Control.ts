@@ -9,6 +9,8 @@ export const pause = <A>(ledger: Ledger<A>, failsAcquires: boolean, now: number)
   if (ledger.state !== "paused") ledger.enter("paused")
   ledger.recorder.noteLife("PoolPaused", now, { detail: failsAcquires ? 1 : 0 })
   ledger.backgroundChecks.abandon()
+  // Nobody looks for deadlocks meanwhile: what looks like one afterwards has its time anew.
+  ledger.stuckSince = undefined
   if (failsAcquires) ledger.refuseAll("paused", now)
 }
 
