@@ -2,6 +2,7 @@
 import type { CloseReason } from "./Connection.ts"
 import type { Lease } from "./Lease.ts"
 import type { Ledger } from "./Ledger.ts"
+import { becomeReady } from "./Opening.ts"
 
 /** Lends, opens, checks and retires nothing until `resume`. Acquires wait inside their deadlines, or fail. */
 export const pause = <A>(ledger: Ledger<A>, failsAcquires: boolean, now: number): void => {
@@ -9,6 +10,8 @@ export const pause = <A>(ledger: Ledger<A>, failsAcquires: boolean, now: number)
   if (ledger.state !== "paused") ledger.enter("paused")
   ledger.recorder.noteLife("PoolPaused", now, { detail: failsAcquires ? 1 : 0 })
   ledger.backgroundChecks.abandon()
+  // Nobody looks for deadlocks meanwhile: what looks like one afterwards has its time anew.
+  ledger.stuckSince = undefined
   if (failsAcquires) ledger.refuseAll("paused", now)
 }
 
@@ -24,6 +27,7 @@ export const resize = <A>(ledger: Ledger<A>, minConnections: number, maxConnecti
   ledger.maxConnections = maxConnections
   ledger.isWarm = false
   ledger.recorder.noteLife("PoolResized", now, { acquire: minConnections, lease: maxConnections })
+  if (minConnections === 0) askForNone(ledger, now)
   if (ledger.surplus <= 0) return
   for (const connection of Array.from(ledger.connections).reverse()) {
     if (ledger.surplus > 0 && connection.state === "connecting") ledger.closeUnlent(connection, "resized", now)
@@ -38,6 +42,12 @@ export const resize = <A>(ledger: Ledger<A>, minConnections: number, maxConnecti
   for (let lease = ledger.leases.oldest; lease !== undefined && ledger.surplus > 0; lease = lease.younger) {
     ledger.condemn(lease.connection, "resized", now)
   }
+}
+
+/** No connection is asked for any more: the pool need not wait for one to be ready. */
+const askForNone = <A>(ledger: Ledger<A>, now: number): void => {
+  ledger.hasBeenReady = true
+  if (ledger.state === "starting") becomeReady(ledger, now)
 }
 
 /**

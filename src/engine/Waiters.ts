@@ -1,4 +1,4 @@
-import type { Lease, Loan } from "./Lease.ts"
+import { isRunning, type Lease, type Loan } from "./Lease.ts"
 
 /**
  * The states of a waiter.
@@ -107,12 +107,12 @@ export class Waiters<A> {
     this.length--
   }
 
-  /** The one who came last of those who hold a lease already. A look at everyone: for deadlocks only. */
+  /** The one who came last of those who hold a lease that has not ended. A look at everyone: for deadlocks only. */
   youngestHolder(): Waiter<A> | undefined {
     let youngest: Waiter<A> | undefined = undefined
     for (const { last } of [this.sharing, this.exclusive]) {
       let waiter = last
-      while (waiter !== undefined && waiter.held.length === 0) waiter = waiter.ahead
+      while (waiter !== undefined && !waiter.held.some(isRunning)) waiter = waiter.ahead
       if (waiter !== undefined && waiter.acquire > (youngest?.acquire ?? 0)) youngest = waiter
     }
     return youngest
