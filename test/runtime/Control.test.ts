@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { ConnectionPool, type PoolError } from "../../src/index.ts"
+import { ConnectionPool, type PoolError, PoolStatus } from "../../src/index.ts"
 import { type FakeConnection, FakeServer, turns } from "../support/FakeServer.ts"
 
 /** Somebody borrows until he is told to stop. */
@@ -194,7 +194,7 @@ describe("recycle", () => {
         least = Math.min(least, server.live)
       }
       const { idle } = yield* ConnectionPool.status(pool)
-      assert.deepStrictEqual([idle, server.closed.toSorted(), least], [6, [1, 2, 3, 4, 5, 6], 4])
+      assert.deepStrictEqual([idle, server.closed.toSorted((a, b) => a - b), least], [6, [1, 2, 3, 4, 5, 6], 4])
     })
   )
 
@@ -380,7 +380,10 @@ describe("after its end", () => {
       yield* ConnectionPool.drain(pool)
       yield* ConnectionPool.invalidate(pool, server.connections[0]!)
       const after = yield* ConnectionPool.status(pool)
-      assert.deepStrictEqual({ ...after }, { ...before, refused: before.refused + 4 })
+      assert.deepStrictEqual(
+        after,
+        new PoolStatus.PoolStatus(Object.assign({}, before, { refused: before.refused + 4 }))
+      )
     })
   )
 })

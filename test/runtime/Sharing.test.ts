@@ -48,8 +48,11 @@ describe("a connection with room for several leases", () => {
       const pool = yield* shared(new FakeServer(), { minConnections: 2 })
       yield* turns()
       const loans = yield* Effect.replicateEffect(borrow(pool), 4)
-      const ids = yield* Effect.all(loans.map(({ connection }) => connection))
-      assert.deepStrictEqual(ids.toSorted(), [1, 1, 2, 2])
+      const ids = yield* Effect.forEach(loans, ({ connection }) => connection)
+      assert.deepStrictEqual(
+        ids.toSorted((a, b) => a - b),
+        [1, 1, 2, 2]
+      )
     })
   )
 
@@ -104,7 +107,7 @@ describe("reserve", () => {
       const pool = yield* shared(new FakeServer())
       const mine = yield* borrow(pool, ConnectionPool.reserve)
       const others = yield* Effect.replicateEffect(borrow(pool), 3)
-      const ids = yield* Effect.all(others.map(({ connection }) => connection))
+      const ids = yield* Effect.forEach(others, ({ connection }) => connection)
       assert.notInclude(ids, yield* mine.connection)
     })
   )
@@ -116,9 +119,7 @@ describe("reserve", () => {
       const loans = yield* Effect.replicateEffect(borrow(pool), 2)
       const mine = yield* borrow(pool, ConnectionPool.reserve)
       assert.isUndefined(mine.fiber.pollUnsafe())
-      const ids = yield* Effect.all(
-        (yield* Effect.replicateEffect(borrow(pool), 2)).map(({ connection }) => connection)
-      )
+      const ids = yield* Effect.forEach(yield* Effect.replicateEffect(borrow(pool), 2), ({ connection }) => connection)
       assert.strictEqual(new Set(ids).size, 1)
       const cleared = 3 - ids[0]!
       for (const loan of loans) if ((yield* loan.connection) === cleared) yield* loan.close
@@ -200,7 +201,7 @@ describe("interruption, where connections are shared", () => {
               )
               yield* turns(moment)
               yield* Fiber.interruptAll(fibers.filter((_, index) => index % 2 === moment % 2))
-              yield* Effect.all(fibers.map((fiber) => Fiber.await(fiber)))
+              yield* Effect.forEach(fibers, (fiber) => Fiber.await(fiber))
               yield* turns(5)
               const { acquired, inUse, leases, released, waiting } = yield* ConnectionPool.status(pool)
               assert.deepStrictEqual(
