@@ -2,6 +2,7 @@
 import type { CloseReason } from "./Connection.ts"
 import type { Lease } from "./Lease.ts"
 import type { Ledger } from "./Ledger.ts"
+import { refusalForAll } from "./Lending.ts"
 import { becomeReady } from "./Opening.ts"
 
 /** Lends, opens, checks and retires nothing until `resume`. Acquires wait inside their deadlines, or fail. */
@@ -94,5 +95,6 @@ const revoke = <A>(ledger: Ledger<A>, lease: Lease<A>, reason: CloseReason, now:
   // It was served but not told: there is another one for it, or an answer.
   if (waiter === undefined || waiter.isWoken) return
   ledger.waitAgain(waiter)
-  if (ledger.isEnding) ledger.refuse(waiter, "closed", now)
+  const refusal = refusalForAll(ledger)
+  if (refusal !== undefined) ledger.refuse(waiter, refusal, now)
 }

@@ -57,11 +57,17 @@ const noteNested = <A>(ledger: Ledger<A>, waiter: Waiter<A>, now: number): void 
   ledger.decide({ _tag: "Nested", waiter })
 }
 
+/** Why nobody may wait, as the pool is now. */
+export const refusalForAll = <A>({ failsWhilePaused, isEnding, state }: Ledger<A>): Refusal | undefined => {
+  if (isEnding) return "closed"
+  if (state === "unavailable") return "unavailable"
+  return state === "paused" && failsWhilePaused ? "paused" : undefined
+}
+
 const refusalFor = <A>(ledger: Ledger<A>, waiter: Waiter<A>, now: number): Refusal | undefined => {
-  if (ledger.isEnding) return "closed"
+  const refusal = refusalForAll(ledger)
+  if (refusal !== undefined) return refusal
   if (ledger.options.nested === "error" && waiter.held.length > 0) return "deadlock"
-  if (ledger.state === "unavailable") return "unavailable"
-  if (ledger.state === "paused" && ledger.failsWhilePaused) return "paused"
   return isLineFull(ledger) && (ledger.expireWaiters(now), isLineFull(ledger)) ? "overloaded" : undefined
 }
 

@@ -92,7 +92,8 @@ export class EngineDriver {
     driver.carryOut()
     while (driver.ledger.total < count) {
       const before = driver.ledger.total
-      const waiters = Array.from({ length: count }, () => driver.wait("nobody"))
+      const isExclusive = driver.ledger.options.concurrency > 1
+      const waiters = Array.from({ length: count }, () => driver.wait("nobody", { isExclusive }))
       // The last one first, or the first would pass on what it was served.
       for (const waiter of waiters.reverse()) driver.cancel(waiter)
       driver.carryOut()
