@@ -27,6 +27,7 @@ export const resize = <A>(ledger: Ledger<A>, minConnections: number, maxConnecti
   ledger.minConnections = minConnections
   ledger.maxConnections = maxConnections
   ledger.isWarm = false
+  ledger.isOverfull = ledger.surplus > 0
   ledger.recorder.noteLife("PoolResized", now, { acquire: minConnections, lease: maxConnections })
   if (minConnections === 0) askForNone(ledger, now)
   if (ledger.surplus <= 0) return

@@ -59,6 +59,8 @@ export class Ledger<A> {
   retirementsLeft = 1
   nextBatchAt = 0
   housekeepingAt: number
+  /** The maximum was lowered, and there may still be more connections than that. */
+  isOverfull = false
   /** The minimum was open once. */
   isWarm = false
   /** A connection opened once, or none was asked for. */

@@ -4,7 +4,7 @@ import type { LeaseOutcome } from "./EngineOptions.ts"
 import type { Lease } from "./Lease.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { Refusal } from "./PoolState.ts"
-import { reasonToClose } from "./Retirement.ts"
+import { isSound, reasonToClose } from "./Retirement.ts"
 import { findRoom, offerRoom } from "./Sharing.ts"
 import type { Waiter } from "./Waiters.ts"
 
@@ -144,7 +144,7 @@ const comeBack = <A>(ledger: Ledger<A>, connection: Connection<A>, now: number):
     offerRoom(ledger, connection, now)
     return true
   }
-  const reason = reasonToClose(ledger, connection, now)
+  const reason = isSound(ledger, connection, now) ? undefined : reasonToClose(ledger, connection, now)
   if (reason !== undefined) ledger.close(connection, reason, now)
   else if (connection.isDirty || connection.isSuspect) restore(ledger, connection, now)
   else {

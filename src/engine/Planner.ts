@@ -77,6 +77,7 @@ export const plan = <A>(ledger: Ledger<A>, now: number): void => {
   if (ledger.isEnding) return
   const { idle, waiters } = ledger
   ledger.expireWaiters(now)
+  if (ledger.isOverfull) ledger.isOverfull = ledger.surplus > 0
   ledger.promptChecks -= ledger.overdueChecks.take(now)
   ledger.maxConnecting = ledger.outages.isDropping(now) ? 1 : ledger.options.maxConnecting
   if (ledger.state === "paused") return
