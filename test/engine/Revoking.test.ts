@@ -67,8 +67,8 @@ describe("a waiter that was served and has not been woken", () => {
     pool.decided()
     pool.recycle(true)
     assert.deepStrictEqual(pool.carryOut(), [
-      "Close 1: recycled",
       "Close 2: recycled",
+      "Close 1: recycled",
       "Open 3",
       "Open 4",
       "Serve a",
