@@ -14,6 +14,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
 import * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
+import { audit } from "../engine/Audit.ts"
 import type { Sweep } from "../engine/BackgroundChecks.ts"
 import type { Connection } from "../engine/Connection.ts"
 import type { Decision } from "../engine/Decision.ts"
@@ -128,6 +129,11 @@ export class PoolRuntime<A> {
     this.perform()
     return Effect.as(done.await, sweep)
   })
+
+  /** What contradicts the pool's promises now. */
+  audit(): ReadonlyArray<string> {
+    return audit(this.engine, this.now())
+  }
 
   // Connections by what borrowers hold of them.
 
