@@ -29,7 +29,6 @@ export const resize = <A>(ledger: Ledger<A>, minConnections: number, maxConnecti
   ledger.isWarm = false
   ledger.recorder.noteLife("PoolResized", now, { acquire: minConnections, lease: maxConnections })
   if (minConnections === 0) askForNone(ledger, now)
-  if (ledger.surplus <= 0) return
   for (const connection of Array.from(ledger.connections).reverse()) {
     if (ledger.surplus > 0 && connection.state === "connecting") ledger.closeUnlent(connection, "resized", now)
   }
