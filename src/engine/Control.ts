@@ -26,7 +26,7 @@ export const resume = <A>(ledger: Ledger<A>, now: number): void => {
 export const resize = <A>(ledger: Ledger<A>, minConnections: number, maxConnections: number, now: number): void => {
   ledger.minConnections = minConnections
   ledger.maxConnections = maxConnections
-  ledger.isWarm = false
+  ledger.isWarm = ledger.usable >= minConnections
   ledger.recorder.noteLife("PoolResized", now, { acquire: minConnections, lease: maxConnections })
   if (minConnections === 0) askForNone(ledger, now)
   for (const connection of Array.from(ledger.connections).reverse()) {

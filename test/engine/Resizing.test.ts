@@ -30,6 +30,15 @@ describe("a pool that is made larger", () => {
     assert.deepStrictEqual(pool.carryOut(), ["Open 2", "Warming 2 of 2"])
   })
 
+  it("says nothing of a minimum that is open already", () => {
+    const pool = EngineDriver.withIdle(2)
+    pool.resize(2, 10)
+    pool.borrow()
+    pool.borrow()
+    pool.wait("a")
+    assert.deepStrictEqual(pool.carryOut(), ["Open 3", "Serve a"])
+  })
+
   it("says so once", () => {
     const pool = new EngineDriver({ minConnections: 1 })
     pool.start()
