@@ -67,7 +67,6 @@ export class BackgroundChecks<A> {
   /** Checks as many as may be checked now. */
   go(now: number): void {
     const { idle } = this.ledger
-    if (this.ledger.state === "paused") return
     while (this.isBusy && this.running.size < atOnce) {
       if (idle.length <= 1) {
         // Those that are being checked come back, and then there is one to spare.
@@ -89,7 +88,6 @@ export class BackgroundChecks<A> {
 
   /** A background check has ended, one way or another. */
   ended(connection: Connection<A>, outcome: "alive" | "dead" | "abandoned"): void {
-    if (!this.running.has(connection)) return
     const sweep = this.running.get(connection)
     this.running.delete(connection)
     if (sweep === undefined) return

@@ -26,11 +26,10 @@ export const resume = <A>(ledger: Ledger<A>, now: number): void => {
 export const resize = <A>(ledger: Ledger<A>, minConnections: number, maxConnections: number, now: number): void => {
   ledger.minConnections = minConnections
   ledger.maxConnections = maxConnections
-  ledger.isWarm = false
+  ledger.isWarm = ledger.usable >= minConnections
   ledger.isOverfull = ledger.surplus > 0
   ledger.recorder.noteLife("PoolResized", now, { acquire: minConnections, lease: maxConnections })
   if (minConnections === 0) askForNone(ledger, now)
-  if (ledger.surplus <= 0) return
   for (const connection of Array.from(ledger.connections).reverse()) {
     if (ledger.surplus > 0 && connection.state === "connecting") ledger.closeUnlent(connection, "resized", now)
   }

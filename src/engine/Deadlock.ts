@@ -32,5 +32,5 @@ export const breakDeadlock = <A>(ledger: Ledger<A>, now: number): void => {
 export const deadlockAt = <A>({ stuckSince }: Ledger<A>): number =>
   stuckSince === undefined ? Infinity : stuckSince + patience
 
-const isDeadlocked = <A>({ inUse, leases, limit, state, total }: Ledger<A>): boolean =>
-  leases.length > 0 && leases.stuck === leases.length && inUse === total && total >= limit && state === "ready"
+const isDeadlocked = <A>({ inUse, leases, limit, total }: Ledger<A>): boolean =>
+  leases.stuck === leases.length && inUse === total && total >= limit

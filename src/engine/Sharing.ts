@@ -70,7 +70,6 @@ export const clearForExclusive = <A>(ledger: Ledger<A>, now: number): void => {
 export const serveFromRoom = <A>(ledger: Ledger<A>, now: number): void => {
   if (ledger.waiters.sharing.length === 0) return
   for (let connection = findRoom(ledger, now); connection !== undefined; connection = findRoom(ledger, now)) {
-    ledger.shareable.remove(connection)
     offerRoom(ledger, connection, now)
     if (ledger.waiters.sharing.length === 0) return
   }

@@ -248,4 +248,15 @@ describe("checks in the background, beside a look at all", () => {
     assert.deepStrictEqual(pool.decided(), [])
     assert.isFalse(pool.ledger.backgroundChecks.isBusy)
   })
+
+  it("pass by what was lent before its turn", () => {
+    const pool = EngineDriver.withIdle(5, { healthCheckInterval: 1000 })
+    pool.advance(1000)
+    assert.deepStrictEqual(pool.decided(), ["Check 1", "Check 2"])
+    pool.borrow()
+    pool.borrow()
+    pool.checked(1, true)
+    pool.checked(2, true)
+    assert.deepStrictEqual(pool.carryOut(), ["Check 3"])
+  })
 })

@@ -30,6 +30,15 @@ describe("a pool that is made larger", () => {
     assert.deepStrictEqual(pool.carryOut(), ["Open 2", "Warming 2 of 2"])
   })
 
+  it("says nothing of a minimum that is open already", () => {
+    const pool = EngineDriver.withIdle(2)
+    pool.resize(2, 10)
+    pool.borrow()
+    pool.borrow()
+    pool.wait("a")
+    assert.deepStrictEqual(pool.carryOut(), ["Open 3", "Serve a"])
+  })
+
   it("says so once", () => {
     const pool = new EngineDriver({ minConnections: 1 })
     pool.start()
@@ -202,6 +211,14 @@ describe("the minimum", () => {
     assert.deepStrictEqual(pool.decided(), ["Open 2"])
   })
 
+  it("is some: a pool that still starts goes on starting", () => {
+    const pool = new EngineDriver({ minConnections: 1 })
+    pool.start()
+    pool.decided()
+    pool.resize(1, 5)
+    assert.deepStrictEqual(pool.decided(), [])
+  })
+
   it("is none: a pool that still starts is ready", () => {
     const pool = new EngineDriver({ minConnections: 1 })
     pool.start()
@@ -293,5 +310,15 @@ describe("shared connections that are too many", () => {
     pool.borrow()
     pool.resize(0, 1)
     assert.deepStrictEqual([pool.decided(), pool.ledger.doomed], [["Close 1: resized"], 0])
+  })
+})
+
+describe("shared connections of which none is in use", () => {
+  it("close when their resets have ended, if they are too many", () => {
+    const pool = EngineDriver.withIdle(2, { concurrency: 2 })
+    for (const loan of [pool.borrow(), pool.borrow()]) pool.release(loan, "dirty")
+    pool.decided()
+    pool.resize(0, 1)
+    assert.deepStrictEqual(pool.carryOut(), ["Close 2: resized"])
   })
 })

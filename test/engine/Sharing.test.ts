@@ -430,3 +430,15 @@ describe("the line, where some share and some do not", () => {
     assert.deepStrictEqual([pool.decided(), pool.engine.wakeAt()], [["Refuse a: timeout"], 600])
   })
 })
+
+describe("those who share and have waited for long", () => {
+  it("are served together, from the room of every connection", () => {
+    const pool = shared(2)
+    pool.borrow()
+    pool.borrow()
+    pool.pause()
+    for (const name of ["a", "b", "c"]) pool.wait(name)
+    pool.resume()
+    assert.deepStrictEqual(pool.decided(), ["Changed paused", "Changed ready", "Serve a", "Serve b"])
+  })
+})
