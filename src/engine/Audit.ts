@@ -75,12 +75,14 @@ const auditLeases = <A>(ledger: Ledger<A>, holds: Holds): void => {
   const { concurrency } = ledger.options
   const leasesOf = new Map<Connection<A>, number>()
   let untaken = 0
+  let untold = 0
   let length = 0
   let stuck = 0
   let surelyStuck = 0
   for (let lease = ledger.leases.oldest; lease !== undefined; lease = lease.younger) {
     length++
     if (lease.servedTo !== undefined) untaken++
+    if (lease.servedTo?.isWoken === false) untold++
     if (lease.waitingHolders > 0) stuck++
     if (lease.waitingOwners > 0) surelyStuck++
     leasesOf.set(lease.connection, (leasesOf.get(lease.connection) ?? 0) + 1)
@@ -97,6 +99,8 @@ const auditLeases = <A>(ledger: Ledger<A>, holds: Holds): void => {
     holds(leases > 0 === (state === "inUse"), () => `connection ${id} has ${leases} leases and is ${state}`)
     holds(leases <= (isReserved ? 1 : concurrency), () => `connection ${id} has ${leases} leases, and room for fewer`)
   }
+  const isUntold = Array.from(ledger.connections, (connection) => connection.untold).reduce((sum, one) => sum + one, 0)
+  holds(isUntold === untold, () => `${untold} leases are known to nobody yet, ${isUntold} are counted`)
   const { acquired, released } = ledger.counters
   holds(ledger.leases.length === length, () => `${length} leases run, ${ledger.leases.length} are counted`)
   holds(ledger.leases.surelyStuck === surelyStuck, () => `${surelyStuck} leases are held by waiters for sure`)

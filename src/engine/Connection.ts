@@ -81,6 +81,8 @@ export class Connection<A> {
   uses = 0
   /** How many leases are running on it. */
   leases = 0
+  /** How many of them were served to waiters that have not been told yet. */
+  untold = 0
   /** Records for further leases, linked through their `younger`: as many as have ever run at once. */
   spareLease: Lease<A> | undefined = undefined
   /** The lease that is running has it to itself, although connections are shared. */

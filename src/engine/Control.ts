@@ -2,7 +2,6 @@
 import type { CloseReason } from "./Connection.ts"
 import type { Lease } from "./Lease.ts"
 import type { Ledger } from "./Ledger.ts"
-import { refusalForAll } from "./Lending.ts"
 import { becomeReady } from "./Opening.ts"
 
 /** Lends, opens, checks and retires nothing until `resume`. Acquires wait inside their deadlines, or fail. */
@@ -40,8 +39,8 @@ export const resize = <A>(ledger: Ledger<A>, minConnections: number, maxConnecti
   }
   // A connection that is shared may never be free by itself. One that is not goes when it comes back, whichever is first.
   if (ledger.options.concurrency === 1) return
-  for (let lease = ledger.leases.oldest; lease !== undefined && ledger.surplus > 0; lease = lease.younger) {
-    ledger.condemn(lease.connection, "resized", now)
+  for (const connection of ledger.connections) {
+    if (ledger.surplus > 0 && connection.state === "inUse") ledger.condemn(connection, "resized", now)
   }
 }
 
@@ -94,7 +93,5 @@ const revoke = <A>(ledger: Ledger<A>, lease: Lease<A>, reason: CloseReason, now:
   if (connection.leases === 0) ledger.close(connection, reason, now)
   // It was served but not told: there is another one for it, or an answer.
   if (waiter === undefined || waiter.isWoken) return
-  ledger.waitAgain(waiter)
-  const refusal = refusalForAll(ledger)
-  if (refusal !== undefined) ledger.refuse(waiter, refusal, now)
+  ledger.waitAgain(waiter, now)
 }

@@ -81,12 +81,11 @@ export class Engine<A> {
     return refusal
   }
 
-  /** The driver is about to wake a waiter that was served. Says whether it is to. */
-  wake(waiter: Waiter<A>, now: number): boolean {
+  /** The driver is about to wake a waiter that was served. Says whether it is to: it may have left, or wait again. */
+  wake(waiter: Waiter<A>): boolean {
     if (waiter.state !== "served" || waiter.isWoken) return false
-    const isToBeWoken = Lending.wake(this.ledger, waiter, now)
-    if (!isToBeWoken) this.plan(now)
-    return isToBeWoken
+    this.ledger.tell(waiter)
+    return true
   }
 
   /** The waiter's fiber runs and takes what it was served: from here on the lease is released, not cancelled. */
@@ -114,7 +113,9 @@ export class Engine<A> {
 
   /** The borrower does not want this connection to be lent again. */
   discard(lease: Lease<A>, id: number, now: number): void {
-    if (lease.id === id) this.ledger.condemn(lease.connection, "discarded", now)
+    if (lease.id !== id) return
+    this.ledger.condemn(lease.connection, "discarded", now)
+    this.plan(now)
   }
 
   /** Somebody knows that this connection must not be lent again. A lease on it goes on to its end. */

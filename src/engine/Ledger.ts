@@ -118,6 +118,13 @@ export class Ledger<A> {
     return current !== undefined && !current.probeDue
   }
 
+  /** Why nobody may wait, if nobody may. */
+  get refusalForAll(): Refusal | undefined {
+    if (this.isEnding) return "closed"
+    if (this.state === "unavailable") return "unavailable"
+    return this.state === "paused" && this.failsWhilePaused ? "paused" : undefined
+  }
+
   decide(decision: Decision<A>): void {
     this.decisions.add(decision)
   }
@@ -202,6 +209,7 @@ export class Ledger<A> {
     this.leases.remove(lease)
     // One that its waiter has not taken is nobody's yet, and neither its beginning nor its end is news.
     if (lease.servedTo === undefined) this.noteReleased(lease, lease.id, end, now)
+    if (lease.servedTo?.isWoken === false) connection.untold--
     lease.id = 0
     lease.holder = undefined
     lease.servedTo = undefined
@@ -343,6 +351,8 @@ export class Ledger<A> {
       if (connection.condemned === undefined) this.doomed++
       connection.condemned ??= reason
       this.shareable.remove(connection)
+      if (connection.untold > 0) this.putBackUntold(connection, now)
+      if (connection.leases === 0) this.close(connection, connection.condemned, now)
     } else if (connection.state === "connecting") connection.condemned ??= reason
     else this.closeUnlent(connection, reason, now)
   }
@@ -378,18 +388,44 @@ export class Ledger<A> {
     const lease = this.lend(connection, waiter.isExclusive, now)
     connection.isBackgroundCheck = false
     lease.servedTo = waiter
+    connection.untold++
     waiter.lease = lease
     waiter.leaseId = lease.id
     waiter.state = "served"
     this.decide({ _tag: "Serve", waiter })
   }
 
+  /**
+   * A connection is no longer what it was when it was lent: those who were served with it and have not been told yet go on
+   * waiting, for a better one. At once, or others would be given what becomes free meanwhile.
+   */
+  putBackUntold(connection: Connection<A>, now: number): void {
+    if (this.isEnding) return
+    for (let lease = this.leases.youngest; lease !== undefined;) {
+      const { older, servedTo } = lease
+      if (lease.connection === connection && servedTo !== undefined && !servedTo.isWoken) {
+        connection.uses--
+        this.endLease(lease, "clean", now)
+        this.waitAgain(servedTo, now)
+      }
+      lease = older
+    }
+  }
+
+  /** The waiter is being told that it was served: it will take its lease, whatever becomes of it. */
+  tell(waiter: Waiter<A>): void {
+    waiter.isWoken = true
+    waiter.lease!.connection.untold--
+  }
+
   /** What the waiter was served is gone before it could take it: it goes on waiting where it stood. */
-  waitAgain(waiter: Waiter<A>): void {
+  waitAgain(waiter: Waiter<A>, now: number): void {
     waiter.state = "waiting"
     waiter.lease = undefined
     this.waiters.putBack(waiter)
     if (waiter.held.length > 0) this.leases.holderWaits(waiter)
+    const { refusalForAll } = this
+    if (refusalForAll !== undefined) this.refuse(waiter, refusalForAll, now)
   }
 
   refuse(waiter: Waiter<A>, refusal: Refusal, now: number): void {

@@ -57,15 +57,8 @@ const noteNested = <A>(ledger: Ledger<A>, waiter: Waiter<A>, now: number): void 
   ledger.decide({ _tag: "Nested", waiter })
 }
 
-/** Why nobody may wait, as the pool is now. */
-export const refusalForAll = <A>({ failsWhilePaused, isEnding, state }: Ledger<A>): Refusal | undefined => {
-  if (isEnding) return "closed"
-  if (state === "unavailable") return "unavailable"
-  return state === "paused" && failsWhilePaused ? "paused" : undefined
-}
-
 const refusalFor = <A>(ledger: Ledger<A>, waiter: Waiter<A>, now: number): Refusal | undefined => {
-  const refusal = refusalForAll(ledger)
+  const refusal = ledger.refusalForAll
   if (refusal !== undefined) return refusal
   if (ledger.options.nested === "error" && waiter.held.length > 0) return "deadlock"
   return isLineFull(ledger) && (ledger.expireWaiters(now), isLineFull(ledger)) ? "overloaded" : undefined
@@ -75,22 +68,6 @@ const refusalFor = <A>(ledger: Ledger<A>, waiter: Waiter<A>, now: number): Refus
 const isLineFull = <A>({ inUse, limit, options, waiters }: Ledger<A>): boolean =>
   waiters.length - Math.max(0, limit - inUse) >= options.maxWaiting
 
-/**
- * The waiter is about to be told that it was served. Where connections are shared, another borrower may have left something
- * behind since, or have found the connection dead: then it goes on waiting, for a better one. Says whether it is to be told.
- */
-export const wake = <A>(ledger: Ledger<A>, waiter: Waiter<A>, now: number): boolean => {
-  const { connection } = waiter.lease!
-  const isSpoiled = connection.condemned !== undefined || connection.isDirty || connection.isSuspect
-  waiter.isWoken = !isSpoiled || ledger.isEnding
-  if (waiter.isWoken) return true
-  connection.uses--
-  ledger.endLease(waiter.lease!, "clean", now)
-  ledger.waitAgain(waiter)
-  comeBack(ledger, connection, now)
-  return false
-}
-
 /** The waiter's fiber runs and takes what it was served: from here on the lease is released, not cancelled. */
 export const take = <A>(ledger: Ledger<A>, waiter: Waiter<A>): Lease<A> | undefined => {
   const { lease } = waiter
@@ -99,7 +76,10 @@ export const take = <A>(ledger: Ledger<A>, waiter: Waiter<A>): Lease<A> | undefi
   ledger.counters.acquired++
   const { acquire, enqueuedAt, leaseId } = waiter
   ledger.recorder.acquired(lease.since, acquire, leaseId, lease.connection.id, lease.since - enqueuedAt)
-  if (lease.id === leaseId) lease.servedTo = undefined
+  if (lease.id === leaseId) {
+    if (!waiter.isWoken) lease.connection.untold--
+    lease.servedTo = undefined
+  }
   // The pool took it back before its fiber could run: it has a connection that is being closed.
   else ledger.noteReleased(lease, leaseId, "revoked", lease.since)
   return lease
@@ -135,6 +115,7 @@ export const release = <A>(ledger: Ledger<A>, lease: Lease<A>, outcome: LeaseOut
   connection.usedAt = now
   if (outcome === "suspect") connection.isSuspect = true
   if (outcome === "suspect" || outcome === "dirty") connection.isDirty = true
+  if (connection.untold > 0 && connection.isDirty) ledger.putBackUntold(connection, now)
   return comeBack(ledger, connection, now)
 }
 

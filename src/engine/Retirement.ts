@@ -81,9 +81,10 @@ export const retireIdle = <A>(ledger: Ledger<A>, now: number): void => {
 
 /** A connection that is shared may never come back by itself: when its turn has come, it gets no further leases. */
 const recycleShared = <A>(ledger: Ledger<A>, now: number): void => {
-  for (let lease = ledger.leases.oldest; lease !== undefined; lease = lease.younger) {
+  for (const connection of ledger.connections) {
     if (ledger.closing + ledger.connecting + ledger.doomed >= ledger.options.maxConnecting) return
-    if (lease.connection.generation < ledger.generation) ledger.condemn(lease.connection, "recycled", now)
+    const isDue = connection.generation < ledger.generation && connection.state === "inUse"
+    if (isDue) ledger.condemn(connection, "recycled", now)
   }
 }
 

@@ -261,7 +261,7 @@ export class PoolRuntime<A> {
     // Interrupted between being served and being woken: its connection has gone on already.
     if (borrower.state !== "served") return
     if (!borrower.isParked) this.later(() => this.serve(borrower))
-    else if (this.engine.wake(borrower, this.time.inTurn())) borrower.goOn()
+    else if (this.engine.wake(borrower)) borrower.goOn()
   }
 
   private changed({ from, state }: Extract<Decision<unknown>, { readonly _tag: "Changed" }>): void {

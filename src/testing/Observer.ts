@@ -242,8 +242,11 @@ export class Observer {
   /** Who was served before, but is woken later in the same step, was not overtaken. */
   lookAtOvertaken(): void {
     if (this.overtaken.length === 0) return
+    const { config, setting } = this.world
+    // Every lease that ends spoils what is shared, if nobody can say that it left nothing behind.
+    const spoilsAlways = config.concurrency > 1 && setting.traits.resets && !setting.traits.inspects
     for (const { by, earlier, name, of } of this.overtaken) {
-      if (earlier.state !== "asking" || earlier.isInterrupted || isSpoiled(by)) continue
+      if (earlier.state !== "asking" || earlier.isInterrupted || spoilsAlways || isSpoiled(by)) continue
       this.world.breach(5, `${name} is served, and ${of.name} was there before`)
     }
     this.overtaken = []

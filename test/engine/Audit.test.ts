@@ -69,7 +69,7 @@ describe("a count that is wrong", () => {
 
   it("is named, of what was acquired and released", () => {
     const names = planted(mixed(), ({ counters }) => counters.acquired++)
-    assert.deepStrictEqual(names, ["what was acquired and not released is not what is lent"])
+    assert.include(names, "what was acquired and not released is not what is lent")
   })
 
   it("is named, where it is below nothing", () => {
@@ -195,7 +195,7 @@ describe("a lease", () => {
 
   it("that nobody has taken yet is not acquired", () => {
     const names = planted(mixed(), ({ leases }) => (leases.oldest!.servedTo = new NamedWaiter("a")))
-    assert.deepStrictEqual(names, ["what was acquired and not released is not what is lent"])
+    assert.include(names, "what was acquired and not released is not what is lent")
   })
 })
 

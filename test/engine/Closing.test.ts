@@ -298,8 +298,8 @@ describe("what is on its way in a pool that begins to drain", () => {
     for (const loan of loans) pool.release(loan)
     assert.deepStrictEqual(pool.decided(), [
       "Changed draining",
-      `Close ${loans[0]!.connection.id}: resized`,
-      `Close ${loans[1]!.connection.id}: poolClosed`
+      `Close ${loans[0]!.connection.id}: poolClosed`,
+      `Close ${loans[1]!.connection.id}: resized`
     ])
   })
 

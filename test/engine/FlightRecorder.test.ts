@@ -483,7 +483,7 @@ describe("the facts about an acquire", () => {
     const loan = pool.borrow()
     const waiter = pool.wait("a")
     pool.release(loan)
-    waiter.isWoken = true
+    pool.wake(waiter)
     pool.recycle(true)
     const facts = noted(pool, () => pool.take(waiter))
     assert.deepStrictEqual(

@@ -226,7 +226,7 @@ describe("shared connections that are recycled", () => {
     pool.recycle()
     assert.strictEqual(pool.ledger.doomed, 1)
     const ids = [pool.lease(), pool.lease(), pool.lease()].map((loan) => loan?.connection.id)
-    assert.deepStrictEqual(ids, [loans[1]!.connection.id, loans[2]!.connection.id, undefined])
+    assert.deepStrictEqual(ids, [loans[0]!.connection.id, loans[1]!.connection.id, undefined])
   })
 
   it("close with their last lease, though somebody waits for room", () => {

@@ -292,10 +292,10 @@ describe("shared connections that are too many", () => {
     pool.resize(0, 1)
     const waiter = pool.wait("a")
     assert.deepStrictEqual(pool.decided(), ["Serve a"])
-    assert.strictEqual(pool.takeLoan(waiter).connection, loans[1]!.connection)
+    assert.strictEqual(pool.takeLoan(waiter).connection, loans[0]!.connection)
     assert.isUndefined(pool.lease())
-    pool.release(loans[0]!)
-    assert.deepStrictEqual(pool.decided(), [`Close ${loans[0]!.connection.id}: resized`])
+    pool.release(loans[1]!)
+    assert.deepStrictEqual(pool.decided(), [`Close ${loans[1]!.connection.id}: resized`])
   })
 
   it("are as many as it takes", () => {

@@ -9,7 +9,7 @@ const served = (isWoken = false): { readonly pool: EngineDriver; readonly waiter
   const waiter = pool.wait("a")
   pool.release(loan)
   pool.decided()
-  waiter.isWoken = isWoken
+  if (isWoken) pool.wake(waiter)
   return { pool, waiter }
 }
 

@@ -161,7 +161,7 @@ export class EngineDriver {
   }
 
   wake(waiter: NamedWaiter): boolean {
-    return this.step(() => this.engine.wake(waiter, this.now))
+    return this.step(() => this.engine.wake(waiter))
   }
 
   take(waiter: NamedWaiter): Loan | undefined {
