@@ -19,7 +19,6 @@ import type * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import type { Connector } from "./Connector.ts"
 import * as PoolConfig from "./PoolConfig.ts"
-import { audit as auditEngine } from "./engine/Audit.ts"
 import type { PoolEvent } from "./PoolEvent.ts"
 import { type AcquireError, type ConnectError, PoolClosed, type PoolConfigError, PoolNotReady } from "./PoolError.ts"
 import { PoolStatus } from "./PoolStatus.ts"
@@ -368,10 +367,7 @@ export const recentEvents = <A>(pool: ConnectionPool<A>): Effect.Effect<Readonly
  * @since 0.1.0
  */
 export const audit = <A>(pool: ConnectionPool<A>): Effect.Effect<ReadonlyArray<string>> =>
-  Effect.sync(() => {
-    const runtime = runtimeOf(pool)
-    return auditEngine(runtime.engine, runtime.now())
-  })
+  Effect.sync(() => runtimeOf(pool).audit())
 
 /**
  * Waits until the pool is ready: at once if it is, as long as it takes if it is starting, unavailable or paused, or no

@@ -8,6 +8,8 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { closeReasons } from "./engine/Connection.ts"
+import { details } from "./engine/FlightRecorder.ts"
 import { FailureKind } from "./PoolError.ts"
 
 const Id = Schema.Int
@@ -30,23 +32,7 @@ const at = Schema.Finite
  * @category models
  * @since 0.1.0
  */
-export const CloseReason = Schema.Literals([
-  "connectFailed",
-  "checkFailed",
-  "resetFailed",
-  "died",
-  "broken",
-  "suspect",
-  "invalidated",
-  "discarded",
-  "maxLifetime",
-  "maxUses",
-  "idleTimeout",
-  "recycled",
-  "resized",
-  "poolClosed",
-  "drained"
-])
+export const CloseReason = Schema.Literals(closeReasons)
 
 /**
  * @category models
@@ -61,15 +47,7 @@ export type CloseReason = typeof CloseReason.Type
  * @category models
  * @since 0.1.0
  */
-export const AcquireFailure = Schema.Literals([
-  "timeout",
-  "overloaded",
-  "unavailable",
-  "paused",
-  "closed",
-  "deadlock",
-  "cancelled"
-])
+export const AcquireFailure = Schema.Literals(details.AcquireFailed)
 
 /**
  * @category models
@@ -84,7 +62,7 @@ export type AcquireFailure = typeof AcquireFailure.Type
  * @category models
  * @since 0.1.0
  */
-export const LeaseEnd = Schema.Literals(["clean", "dirty", "suspect", "broken", "revoked"])
+export const LeaseEnd = Schema.Literals(details.Released)
 
 /**
  * @category models

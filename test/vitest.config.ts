@@ -30,6 +30,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     pool: "forks",
     testTimeout: 30_000,
+    // Tests that run side by side start processes of their own.
+    maxConcurrency: 2,
     reporters: ["default"]
   }
 })

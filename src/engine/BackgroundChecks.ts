@@ -52,10 +52,10 @@ export class BackgroundChecks<A> {
 
   /** Notes all idle connections as due, whenever they were proven. */
   sweep(now: number): Sweep {
-    const { idle, options } = this.ledger
+    const { idle, options, state } = this.ledger
     const sweep = { since: now, checked: 0, failed: 0, skipped: 0, pending: 0 }
     for (let connection = idle.coldest; connection !== undefined; connection = connection.warmer) {
-      if (options.canCheck) {
+      if (options.canCheck && state !== "paused") {
         sweep.pending++
         this.due.push({ connection, sweep })
       } else sweep.skipped++

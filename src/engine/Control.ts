@@ -2,6 +2,8 @@
 import type { CloseReason } from "./Connection.ts"
 import type { Lease } from "./Lease.ts"
 import type { Ledger } from "./Ledger.ts"
+import { refusalForAll } from "./Lending.ts"
+import { becomeReady } from "./Opening.ts"
 
 /** Lends, opens, checks and retires nothing until `resume`. Acquires wait inside their deadlines, or fail. */
 export const pause = <A>(ledger: Ledger<A>, failsAcquires: boolean, now: number): void => {
@@ -9,6 +11,8 @@ export const pause = <A>(ledger: Ledger<A>, failsAcquires: boolean, now: number)
   if (ledger.state !== "paused") ledger.enter("paused")
   ledger.recorder.noteLife("PoolPaused", now, { detail: failsAcquires ? 1 : 0 })
   ledger.backgroundChecks.abandon()
+  // Nobody looks for deadlocks meanwhile: what looks like one afterwards has its time anew.
+  ledger.stuckSince = undefined
   if (failsAcquires) ledger.refuseAll("paused", now)
 }
 
@@ -23,7 +27,9 @@ export const resize = <A>(ledger: Ledger<A>, minConnections: number, maxConnecti
   ledger.minConnections = minConnections
   ledger.maxConnections = maxConnections
   ledger.isWarm = false
+  ledger.isOverfull = ledger.surplus > 0
   ledger.recorder.noteLife("PoolResized", now, { acquire: minConnections, lease: maxConnections })
+  if (minConnections === 0) askForNone(ledger, now)
   if (ledger.surplus <= 0) return
   for (const connection of Array.from(ledger.connections).reverse()) {
     if (ledger.surplus > 0 && connection.state === "connecting") ledger.closeUnlent(connection, "resized", now)
@@ -38,6 +44,12 @@ export const resize = <A>(ledger: Ledger<A>, minConnections: number, maxConnecti
   for (let lease = ledger.leases.oldest; lease !== undefined && ledger.surplus > 0; lease = lease.younger) {
     ledger.condemn(lease.connection, "resized", now)
   }
+}
+
+/** No connection is asked for any more: the pool need not wait for one to be ready. */
+const askForNone = <A>(ledger: Ledger<A>, now: number): void => {
+  ledger.hasBeenReady = true
+  if (ledger.state === "starting") becomeReady(ledger, now)
 }
 
 /**
@@ -72,8 +84,7 @@ export const drain = <A>(ledger: Ledger<A>, now: number): void => {
 
 /** Takes every lease back, and closes the connections under their borrowers. */
 export const revokeAll = <A>(ledger: Ledger<A>, reason: CloseReason, now: number): void => {
-  // The youngest first: of several that go back to the line, the one who came last is put behind the one who came first.
-  for (let lease = ledger.leases.youngest; lease !== undefined; lease = ledger.leases.youngest) {
+  for (let lease = ledger.leases.oldest; lease !== undefined; lease = ledger.leases.oldest) {
     revoke(ledger, lease, reason, now)
   }
 }
@@ -85,5 +96,6 @@ const revoke = <A>(ledger: Ledger<A>, lease: Lease<A>, reason: CloseReason, now:
   // It was served but not told: there is another one for it, or an answer.
   if (waiter === undefined || waiter.isWoken) return
   ledger.waitAgain(waiter)
-  if (ledger.isEnding) ledger.refuse(waiter, "closed", now)
+  const refusal = refusalForAll(ledger)
+  if (refusal !== undefined) ledger.refuse(waiter, refusal, now)
 }

@@ -1,4 +1,5 @@
 import type { Ledger } from "./Ledger.ts"
+import { clearForExclusive } from "./Sharing.ts"
 
 /**
  * How long it must look like a deadlock where it is not sure to be one, in milliseconds: one fiber holds, and another, which
@@ -21,6 +22,8 @@ export const breakDeadlock = <A>(ledger: Ledger<A>, now: number): void => {
     const youngest = ledger.waiters.youngestHolder()
     if (youngest === undefined) break
     ledger.refuse(youngest, "deadlock", now)
+    // If a connection was being cleared for it, its room may be what another waits for.
+    if (ledger.options.concurrency > 1) clearForExclusive(ledger, now)
   }
   ledger.stuckSince = undefined
 }

@@ -7,7 +7,7 @@ import type { Waiter } from "./Waiters.ts"
  * What the engine wants done. Whoever drives it takes the decisions in order with `Engine.nextDecision`, carries them
  * out, and reports what came of them.
  *
- * - `Serve`: wake the waiter; `waiter.lease` is its lease. Nothing to do if it was cancelled meanwhile.
+ * - `Serve`: ask `wake` whether the waiter is still to be woken, and do so; `waiter.lease` is its lease.
  * - `Refuse`: wake the waiter with the refusal.
  * - `Open`, `Check`, `Reset`: start it, and report `opened`/`openFailed`, `checked`, `resetDone`.
  * - `Close`: stop whatever runs on the connection, run its finalizer, and report `closed`.

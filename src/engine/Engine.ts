@@ -81,6 +81,14 @@ export class Engine<A> {
     return refusal
   }
 
+  /** The driver is about to wake a waiter that was served. Says whether it is to. */
+  wake(waiter: Waiter<A>, now: number): boolean {
+    if (waiter.state !== "served" || waiter.isWoken) return false
+    const isToBeWoken = Lending.wake(this.ledger, waiter, now)
+    if (!isToBeWoken) this.plan(now)
+    return isToBeWoken
+  }
+
   /** The waiter's fiber runs and takes what it was served: from here on the lease is released, not cancelled. */
   take(waiter: Waiter<A>): Lease<A> | undefined {
     return Lending.take(this.ledger, waiter)

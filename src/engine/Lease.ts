@@ -36,7 +36,8 @@ export interface Loan<A> {
   readonly id: number
 }
 
-const isRunning = <A>({ id, lease }: Loan<A>): boolean => lease.id === id
+/** It has not ended: its record has not gone to another. */
+export const isRunning = <A>({ id, lease }: Loan<A>): boolean => lease.id === id
 
 /** The running leases, oldest first. */
 export class Leases<A> {

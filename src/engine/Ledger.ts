@@ -59,6 +59,8 @@ export class Ledger<A> {
   retirementsLeft = 1
   nextBatchAt = 0
   housekeepingAt: number
+  /** The maximum was lowered, and there may still be more connections than that. */
+  isOverfull = false
   /** The minimum was open once. */
   isWarm = false
   /** A connection opened once, or none was asked for. */
@@ -237,7 +239,7 @@ export class Ledger<A> {
     // A background check proves a connection, but does not end its rest: nobody has needed it.
     connection.restsSince = isBackgroundCheck ? connection.usedAt : Math.max(connection.usedAt, connection.provenAt)
     const { canCheck, checkAfterIdle } = this.options
-    connection.freshUntil = Math.min(canCheck ? connection.restsSince + checkAfterIdle : Infinity, connection.expiresAt)
+    connection.freshUntil = canCheck ? connection.restsSince + checkAfterIdle : Infinity
     connection.isBackgroundCheck = false
     if (isBackgroundCheck) this.idle.addFromCold(connection, this.doubt)
     else this.idle.addFromWarm(connection, this.doubt)
@@ -382,11 +384,11 @@ export class Ledger<A> {
     this.decide({ _tag: "Serve", waiter })
   }
 
-  /** What the waiter was served is gone before it could take it: it goes on waiting where it stood, ahead of all others. */
+  /** What the waiter was served is gone before it could take it: it goes on waiting where it stood. */
   waitAgain(waiter: Waiter<A>): void {
     waiter.state = "waiting"
     waiter.lease = undefined
-    this.waiters.unshift(waiter)
+    this.waiters.putBack(waiter)
     if (waiter.held.length > 0) this.leases.holderWaits(waiter)
   }
 

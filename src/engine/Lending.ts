@@ -4,7 +4,7 @@ import type { LeaseOutcome } from "./EngineOptions.ts"
 import type { Lease } from "./Lease.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { Refusal } from "./PoolState.ts"
-import { reasonToClose } from "./Retirement.ts"
+import { isSound, reasonToClose } from "./Retirement.ts"
 import { findRoom, offerRoom } from "./Sharing.ts"
 import type { Waiter } from "./Waiters.ts"
 
@@ -12,7 +12,9 @@ import type { Waiter } from "./Waiters.ts"
 export const lease = <A>(ledger: Ledger<A>, isExclusive: boolean, now: number): Lease<A> | undefined => {
   if (ledger.state !== "ready") return undefined
   const connection = ledger.idle.warmest
-  if (connection !== undefined && ledger.waiters.length === 0 && ledger.isFresh(connection, now)) {
+  // Whether one that is too old may be lent all the same, since no other can be opened, is not decided on the fast path.
+  const isWarm = connection !== undefined && ledger.isFresh(connection, now) && now < connection.expiresAt
+  if (isWarm && ledger.waiters.length === 0) {
     ledger.takeFromIdle(connection)
     return lendAtOnce(ledger, connection, isExclusive, now)
   }
@@ -55,17 +57,39 @@ const noteNested = <A>(ledger: Ledger<A>, waiter: Waiter<A>, now: number): void 
   ledger.decide({ _tag: "Nested", waiter })
 }
 
+/** Why nobody may wait, as the pool is now. */
+export const refusalForAll = <A>({ failsWhilePaused, isEnding, state }: Ledger<A>): Refusal | undefined => {
+  if (isEnding) return "closed"
+  if (state === "unavailable") return "unavailable"
+  return state === "paused" && failsWhilePaused ? "paused" : undefined
+}
+
 const refusalFor = <A>(ledger: Ledger<A>, waiter: Waiter<A>, now: number): Refusal | undefined => {
-  if (ledger.isEnding) return "closed"
+  const refusal = refusalForAll(ledger)
+  if (refusal !== undefined) return refusal
   if (ledger.options.nested === "error" && waiter.held.length > 0) return "deadlock"
-  if (ledger.state === "unavailable") return "unavailable"
-  if (ledger.state === "paused" && ledger.failsWhilePaused) return "paused"
   return isLineFull(ledger) && (ledger.expireWaiters(now), isLineFull(ledger)) ? "overloaded" : undefined
 }
 
 /** Waiters for whom there is a place, and a connection to be opened or checked, are not what makes a line too long. */
 const isLineFull = <A>({ inUse, limit, options, waiters }: Ledger<A>): boolean =>
   waiters.length - Math.max(0, limit - inUse) >= options.maxWaiting
+
+/**
+ * The waiter is about to be told that it was served. Where connections are shared, another borrower may have left something
+ * behind since, or have found the connection dead: then it goes on waiting, for a better one. Says whether it is to be told.
+ */
+export const wake = <A>(ledger: Ledger<A>, waiter: Waiter<A>, now: number): boolean => {
+  const { connection } = waiter.lease!
+  const isSpoiled = connection.condemned !== undefined || connection.isDirty || connection.isSuspect
+  waiter.isWoken = !isSpoiled || ledger.isEnding
+  if (waiter.isWoken) return true
+  connection.uses--
+  ledger.endLease(waiter.lease!, "clean", now)
+  ledger.waitAgain(waiter)
+  comeBack(ledger, connection, now)
+  return false
+}
 
 /** The waiter's fiber runs and takes what it was served: from here on the lease is released, not cancelled. */
 export const take = <A>(ledger: Ledger<A>, waiter: Waiter<A>): Lease<A> | undefined => {
@@ -120,7 +144,7 @@ const comeBack = <A>(ledger: Ledger<A>, connection: Connection<A>, now: number):
     offerRoom(ledger, connection, now)
     return true
   }
-  const reason = reasonToClose(ledger, connection, now)
+  const reason = isSound(ledger, connection, now) ? undefined : reasonToClose(ledger, connection, now)
   if (reason !== undefined) ledger.close(connection, reason, now)
   else if (connection.isDirty || connection.isSuspect) restore(ledger, connection, now)
   else {

@@ -3,7 +3,7 @@ import type { Ledger } from "./Ledger.ts"
 import { serveFromIdle } from "./Lending.ts"
 import type { Outage } from "./Outage.ts"
 import type { PoolState } from "./PoolState.ts"
-import { clearForExclusive, serveFromRoom } from "./Sharing.ts"
+import { clearForExclusive, serveFromOldRoom, serveFromRoom } from "./Sharing.ts"
 
 /** What the planner looks at. It decides from the state alone: there is no queue of requests to go stale. */
 export interface PlannerView {
@@ -77,6 +77,7 @@ export const plan = <A>(ledger: Ledger<A>, now: number): void => {
   if (ledger.isEnding) return
   const { idle, waiters } = ledger
   ledger.expireWaiters(now)
+  if (ledger.isOverfull) ledger.isOverfull = ledger.surplus > 0
   ledger.promptChecks -= ledger.overdueChecks.take(now)
   ledger.maxConnecting = ledger.outages.isDropping(now) ? 1 : ledger.options.maxConnecting
   if (ledger.state === "paused") return
@@ -88,8 +89,7 @@ export const plan = <A>(ledger: Ledger<A>, now: number): void => {
   if (ledger.leases.stuck > 0 || ledger.stuckSince !== undefined) breakDeadlock(ledger, now)
   ledger.backgroundChecks.go(now)
   for (let wanted = connectionsWanted(ledger, now); wanted > 0; wanted--) ledger.open(now)
-  // While connects fail, an old connection is better than none: now it may have room again.
-  if (ledger.options.concurrency > 1) serveFromRoom(ledger, now)
+  if (ledger.options.concurrency > 1 && ledger.isFailing) serveFromOldRoom(ledger, now)
   // Last, since an attempt that could be made and was not speaks for the server, and one that is made no longer does.
   assessAvailability(ledger, now)
 }

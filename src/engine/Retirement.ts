@@ -40,6 +40,14 @@ export const reasonNotToLend = <A>(
   return now >= connection.expiresAt || ledger.retirementsLeft > 0 ? "maxLifetime" : undefined
 }
 
+/** Nothing speaks against lending it again: what `reasonToClose` would find, in the few comparisons that a lease can afford. */
+export const isSound = <A>(ledger: Ledger<A>, connection: Connection<A>, now: number): boolean =>
+  connection.condemned === undefined &&
+  connection.uses < ledger.options.maxUses &&
+  now < connection.retireAt &&
+  connection.generation === ledger.generation &&
+  !ledger.isOverfull
+
 /** As many connections as may connect at once are being replaced: the others go on meanwhile. */
 const isReplacing = <A>({ closing, connecting, options, state }: Ledger<A>): boolean =>
   state !== "paused" && closing + connecting >= options.maxConnecting

@@ -1,4 +1,4 @@
-import type { Lease, Loan } from "./Lease.ts"
+import { isRunning, type Lease, type Loan } from "./Lease.ts"
 
 /**
  * The states of a waiter.
@@ -22,7 +22,7 @@ export abstract class Waiter<A> {
   deadline = Infinity
   /** It wants a connection to itself, where connections are shared. */
   isExclusive = false
-  /** The driver has told it that it was served: it will take its lease, whatever has become of it meanwhile. */
+  /** It has been told that it was served: it will take its lease, whatever becomes of it meanwhile. */
   isWoken = false
   /** Whoever waits. The engine only compares it to the holders of leases. */
   holder: unknown = undefined
@@ -49,11 +49,17 @@ export class Line<A> {
     this.length++
   }
 
-  unshift(waiter: Waiter<A>): void {
-    waiter.behind = this.first
-    if (this.first === undefined) this.last = waiter
-    else this.first.ahead = waiter
-    this.first = waiter
+  /** Puts one that has left the line back to where it stood: ahead of all who came later. */
+  putBack(waiter: Waiter<A>): void {
+    let behind = this.first
+    while (behind !== undefined && behind.acquire < waiter.acquire) behind = behind.behind
+    if (behind === undefined) return this.push(waiter)
+    const { ahead } = behind
+    waiter.ahead = ahead
+    waiter.behind = behind
+    if (ahead === undefined) this.first = waiter
+    else ahead.behind = waiter
+    behind.ahead = waiter
     this.length++
   }
 
@@ -91,8 +97,8 @@ export class Waiters<A> {
     this.length++
   }
 
-  unshift(waiter: Waiter<A>): void {
-    this.lineOf(waiter).unshift(waiter)
+  putBack(waiter: Waiter<A>): void {
+    this.lineOf(waiter).putBack(waiter)
     this.length++
   }
 
@@ -101,12 +107,12 @@ export class Waiters<A> {
     this.length--
   }
 
-  /** The one who came last of those who hold a lease already. A look at everyone: for deadlocks only. */
+  /** The one who came last of those who hold a lease that has not ended. A look at everyone: for deadlocks only. */
   youngestHolder(): Waiter<A> | undefined {
     let youngest: Waiter<A> | undefined = undefined
     for (const { last } of [this.sharing, this.exclusive]) {
       let waiter = last
-      while (waiter !== undefined && waiter.held.length === 0) waiter = waiter.ahead
+      while (waiter !== undefined && !waiter.held.some(isRunning)) waiter = waiter.ahead
       if (waiter !== undefined && waiter.acquire > (youngest?.acquire ?? 0)) youngest = waiter
     }
     return youngest

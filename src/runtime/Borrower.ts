@@ -33,7 +33,6 @@ export class Borrower<A, B = unknown, E = unknown, R = unknown> extends Waiter<R
   /** Served: the fiber goes on by taking its lease. */
   goOn(): void {
     const { hold, runtime } = this
-    this.isWoken = true
     this.resume(
       Effect.withFiber<B, E | PoolClosed, R>((fiber) => {
         const lease = runtime.engine.take(this)

@@ -14,6 +14,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
 import * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
+import { audit } from "../engine/Audit.ts"
 import type { Sweep } from "../engine/BackgroundChecks.ts"
 import type { Connection } from "../engine/Connection.ts"
 import type { Decision } from "../engine/Decision.ts"
@@ -128,6 +129,11 @@ export class PoolRuntime<A> {
     this.perform()
     return Effect.as(done.await, sweep)
   })
+
+  /** What contradicts the pool's promises now. */
+  audit(): ReadonlyArray<string> {
+    return audit(this.engine, this.now())
+  }
 
   // Connections by what borrowers hold of them.
 
@@ -254,8 +260,8 @@ export class PoolRuntime<A> {
   private serve(borrower: Borrower<A>): void {
     // Interrupted between being served and being woken: its connection has gone on already.
     if (borrower.state !== "served") return
-    if (borrower.isParked) borrower.goOn()
-    else this.later(() => this.serve(borrower))
+    if (!borrower.isParked) this.later(() => this.serve(borrower))
+    else if (this.engine.wake(borrower, this.time.inTurn())) borrower.goOn()
   }
 
   private changed({ from, state }: Extract<Decision<unknown>, { readonly _tag: "Changed" }>): void {

@@ -14,8 +14,8 @@ export interface Work {
   readonly ending: "succeeds" | "fails" | "fails fatally" | "dies" | "interrupts itself"
   /** It leaves something behind on the connection. */
   readonly leavesDirt: boolean
-  /** How it borrows: by `use`, or by `acquire` or `lease` in a scope of its own. */
-  readonly by: "use" | "acquire" | "lease"
+  /** How it borrows: by `use`, or by `acquire`, `reserve` or `lease` in a scope of its own. */
+  readonly by: "use" | "acquire" | "reserve" | "lease"
   /** With `lease`: says in the end that nobody should have the connection again. */
   readonly discards: boolean
   /** Having returned it, it interrupts whoever waits: perhaps one who was just served. */
@@ -54,12 +54,13 @@ const begin = (world: World, caller: Caller, effect: Effect.Effect<unknown, unkn
 
 /** One acquire with the work that follows, told step by step. */
 const once = (world: World, pool: Pool, caller: Caller, work: Work): Effect.Effect<unknown, unknown> =>
-  asking(world, caller, work.patience > 0, (request) => {
+  asking(world, caller, work, (request) => {
     const got = (connection: FakeConnection) => {
       world.observer.isServed(caller, request, connection)
-      return holding(world, caller, request, workOn(world, pool, caller, connection, work))
+      return holding(world, caller, request, workOn(world, pool, caller, connection, work), work.leavesDirt)
     }
     if (work.by === "use") return ConnectionPool.use(pool, got)
+    if (work.by === "reserve") return Effect.scoped(Effect.flatMap(ConnectionPool.reserve(pool), got))
     if (work.by === "acquire") return Effect.scoped(Effect.flatMap(ConnectionPool.acquire(pool), got))
     return Effect.scoped(
       Effect.flatMap(ConnectionPool.lease(pool), ({ connection, discard }) => {
@@ -72,13 +73,14 @@ const once = (world: World, pool: Pool, caller: Caller, work: Work): Effect.Effe
 const asking = <E, R>(
   world: World,
   caller: Caller,
-  isImpatient: boolean,
+  work: Pick<Work, "by" | "patience">,
   acquire: (request: Request) => Effect.Effect<unknown, E, R>
 ): Effect.Effect<unknown, E, R> =>
   Effect.suspend(() => {
     let request: Request | undefined = undefined
     const asked = Effect.suspend(() => {
-      request = world.observer.asks(caller, isImpatient)
+      const isExclusive = work.by === "reserve" && world.config.concurrency > 1
+      request = world.observer.asks(caller, work.patience > 0, isExclusive)
       return acquire(request)
     })
     return Effect.onExitPrimitive(asked, (exit) => {
@@ -92,7 +94,8 @@ const holding = <E>(
   world: World,
   caller: Caller,
   request: Request,
-  effect: Effect.Effect<unknown, E>
+  effect: Effect.Effect<unknown, E>,
+  leavesDirt: boolean
 ): Effect.Effect<unknown, E> =>
   Effect.onExitPrimitive(
     Effect.suspend(() => {
@@ -100,7 +103,7 @@ const holding = <E>(
       return effect
     }),
     (exit) => {
-      world.observer.letsGo(request, exit)
+      world.observer.letsGo(request, exit, leavesDirt)
       return undefined
     }
   )
@@ -113,7 +116,6 @@ const workOn = (
   work: Work
 ): Effect.Effect<unknown, unknown> =>
   Effect.suspend(() => {
-    if (work.leavesDirt) connection.isDirty = true
     const steps: Array<Effect.Effect<unknown, unknown>> = []
     if (work.nested > 0) steps.push(once(world, pool, caller, { ...work, nested: work.nested - 1 }))
     if (work.millis > 0) steps.push(Effect.sleep(work.millis))
@@ -148,7 +150,7 @@ export class Loan {
     this.world = world
     this.work = work
     this.caller = new Caller(name)
-    const leased = asking(world, this.caller, false, (request) => {
+    const leased = asking(world, this.caller, { by: "lease", patience: 0 }, (request) => {
       this.request = request
       return Effect.map(ConnectionPool.lease(pool), (lease) => this.got(request, lease))
     })
@@ -161,7 +163,6 @@ export class Loan {
     this.world.observer.isServed(this.caller, request, connection)
     this.discard = discard
     this.world.observer.holds(this.caller, request)
-    if (this.work.leavesDirt) connection.isDirty = true
   }
 
   /** Says that nobody should have the connection again. Without effect once it is returned. */
@@ -181,9 +182,16 @@ export class Loan {
       // An interrupt between the end of a scope and its finalizers would lose them, whoever's they are.
       Effect.uninterruptible(
         Effect.suspend(() => {
-          if (!this.isReturned && this.request !== undefined) this.world.observer.letsGo(this.request, exit)
+          if (!this.isReturned && this.request !== undefined) {
+            this.world.observer.letsGo(this.request, exit, this.work.leavesDirt)
+          }
+          const returned = this.isReturned ? undefined : this.request
+          const wasHeld = returned?.state === "returning"
           this.isReturned = true
-          return Scope.close(this.scope, exit)
+          const noted = Effect.sync(() => {
+            if (wasHeld) this.world.observer.hasReturned(returned!)
+          })
+          return Effect.andThen(Scope.close(this.scope, exit), noted)
         })
       )
     )

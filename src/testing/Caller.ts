@@ -22,15 +22,21 @@ export class Request {
   isInterrupted = false
   /** Its caller may take it away at some time of its own, so that nobody can say when it left the line. */
   readonly isImpatient: boolean
+  /** It wants a connection to itself, where they are shared: those who do stand in a line of their own. */
+  readonly isExclusive: boolean
   connection: FakeConnection | undefined = undefined
   returnedAt = 0
 
-  constructor(id: number, asked: { at: number; step: number; stalled: number; isImpatient: boolean }) {
+  constructor(
+    id: number,
+    asked: { at: number; step: number; stalled: number; isImpatient: boolean; isExclusive: boolean }
+  ) {
     this.id = id
     this.askedAt = asked.at
     this.askedStep = asked.step
     this.stalledBefore = asked.stalled
     this.isImpatient = asked.isImpatient
+    this.isExclusive = asked.isExclusive
   }
 }
 

@@ -26,6 +26,8 @@ const drawConfig = (dice: Dice): PoolConfig.Input => {
     maxWaiting: dice.pick([0, 3, 10, Infinity, Infinity]),
     unavailableAfter: dice.pick([0, 300, 3000, Infinity]),
     drainTimeout: dice.pick([0, 50, 500]),
+    concurrency: dice.pick([1, 1, 1, 2, 4]),
+    nested: dice.pick(["allow", "warn", "warn", "error"]),
     retry: {
       initial: dice.pick([10, 100]),
       max: dice.pick([200, 1000]),

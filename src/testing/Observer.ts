@@ -34,7 +34,12 @@ export class Observer {
   private requests = 0
   /** Counts the moments at which nothing was left to do. */
   private rests = 0
-  private overtaken: Array<{ readonly by: Caller; readonly earlier: Request; readonly of: Caller }> = []
+  private overtaken: Array<{
+    readonly name: string
+    readonly by: FakeConnection
+    readonly earlier: Request
+    readonly of: Caller
+  }> = []
   /** Since when somebody waits, there is room, and nothing changes. */
   private sameSince: { readonly at: number; readonly seen: string } | undefined = undefined
   private seen: ReadonlyArray<number> = counters.map(() => 0)
@@ -45,9 +50,9 @@ export class Observer {
 
   // What callers report.
 
-  asks(caller: Caller, isImpatient: boolean): Request {
+  asks(caller: Caller, isImpatient: boolean, isExclusive: boolean): Request {
     const { now, stalled, step } = this.world
-    const request = new Request(++this.requests, { at: now, step, stalled, isImpatient })
+    const request = new Request(++this.requests, { at: now, step, stalled, isImpatient, isExclusive })
     caller.requests.push(request)
     this.world.note(`  ${caller.name} asks (${request.id})`)
     return request
@@ -74,16 +79,22 @@ export class Observer {
   holds(caller: Caller, request: Request): void {
     request.state = "holding"
     const connection = request.connection!
-    if (++connection.borrowers > 1) {
-      this.world.breach(3, `${caller.name} holds connection ${connection.id}, and so does somebody else`)
+    connection.borrowers++
+    const isAlone = request.isExclusive || connection.isReserved
+    if (request.isExclusive) connection.isReserved = true
+    if (connection.borrowers > (isAlone ? 1 : this.world.config.concurrency)) {
+      this.world.breach(3, `${caller.name} holds connection ${connection.id}, and so do too many others`)
     }
   }
 
   /** It lets go, before the pool hears of it. */
-  letsGo(request: Request, exit: Exit.Exit<unknown, unknown>): void {
+  letsGo(request: Request, exit: Exit.Exit<unknown, unknown>, leavesDirt: boolean): void {
     if (request.state !== "holding") return
     const connection = request.connection!
     connection.borrowers--
+    if (request.isExclusive) connection.isReserved = false
+    connection.returning++
+    if (leavesDirt) connection.isDirty = true
     request.state = "returning"
     request.returnedAt = this.world.now
     if (exit._tag === "Success") return
@@ -91,8 +102,14 @@ export class Observer {
     else if (Cause.squash(exit.cause) === "fatal") connection.isBroken = true
   }
 
+  /** The pool has heard of it. */
+  hasReturned(request: Request): void {
+    request.connection!.returning--
+  }
+
   ends(caller: Caller, request: Request, exit: Exit.Exit<unknown, unknown>): void {
     const { world } = this
+    if (request.state === "returning") this.hasReturned(request)
     const isRefused = request.state === "asking"
     // A loan is held on when the acquire has ended.
     if (request.state !== "holding") request.state = "ended"
@@ -179,6 +196,7 @@ export class Observer {
     const status = isWaiting && closingSince === undefined ? this.world.status() : undefined
     const isIdle =
       status !== undefined &&
+      status.state !== "paused" &&
       status.waiting > 0 &&
       status.connecting === 0 &&
       status.total < status.limit &&
@@ -208,9 +226,15 @@ export class Observer {
     for (const other of this.callers) {
       for (const earlier of other.requests) {
         const { askedAt, inLineSince, isImpatient, isInterrupted, state } = earlier
-        if (state !== "asking" || inLineSince === undefined || inLineSince >= mine) continue
+        if (
+          state !== "asking" ||
+          earlier.isExclusive !== request.isExclusive ||
+          inLineSince === undefined ||
+          inLineSince >= mine
+        )
+          continue
         const hasLeft = isInterrupted || isImpatient || now >= askedAt + millisOf(config.acquireTimeout)
-        if (!hasLeft) this.overtaken.push({ by: caller, earlier, of: other })
+        if (!hasLeft) this.overtaken.push({ name: caller.name, by: request.connection!, earlier, of: other })
       }
     }
   }
@@ -218,27 +242,38 @@ export class Observer {
   /** Who was served before, but is woken later in the same step, was not overtaken. */
   lookAtOvertaken(): void {
     if (this.overtaken.length === 0) return
-    for (const { by, earlier, of } of this.overtaken) {
-      if (earlier.state !== "asking" || earlier.isInterrupted) continue
-      this.world.breach(5, `${by.name} is served, and ${of.name} was there before`)
+    for (const { by, earlier, name, of } of this.overtaken) {
+      if (earlier.state !== "asking" || earlier.isInterrupted || isSpoiled(by)) continue
+      this.world.breach(5, `${name} is served, and ${of.name} was there before`)
     }
     this.overtaken = []
   }
 
   private assertMayBeLent(request: Request, connection: FakeConnection): void {
-    const { closingSince, setting } = this.world
+    const { closingSince, setting, takenAt } = this.world
     const lent = `connection ${connection.id} is lent`
     // A pool that closes takes its connections back, also from those who have not noticed yet that they were served.
-    if (connection.finalizers > 0 && closingSince === undefined) this.world.breach(3, `${lent}, and is being closed`)
-    if (connection.isBroken) this.world.breach(13, `${lent} after a fatal error`)
+    const mayBeTaken = closingSince !== undefined || request.askedStep <= takenAt
+    if (connection.finalizers > 0 && !mayBeTaken) this.world.breach(3, `${lent}, and is being closed`)
+    // Where connections are shared, it may be lent to one more before the pool hears what another has left behind.
+    const isReturning = connection.returning > 0
+    if (connection.isBroken && !isReturning) this.world.breach(13, `${lent} after a fatal error`)
     if (request.askedStep > connection.condemnedAt)
       this.world.breach(13, `${lent} after it was invalidated or discarded`)
     if (connection.isKnownDead && setting.traits.watches) this.world.breach(13, `${lent}, and is known to be dead`)
-    if (connection.isSuspect)
+    if (connection.isSuspect && !isReturning)
       this.world.breach(13, `${lent} after an interrupted lease, and nothing has proven it since`)
-    if (connection.isDirty && setting.traits.resets) this.world.breach(13, `${lent}, and has not been reset`)
+    if (connection.isDirty && setting.traits.resets && !isReturning)
+      this.world.breach(13, `${lent}, and has not been reset`)
   }
 }
+
+/**
+ * Where connections are shared, several may be served at once, and the first of them may spoil the connection before the
+ * others are told: these go back to their places in line, and were not overtaken.
+ */
+const isSpoiled = ({ condemnedAt, isBroken, isDead, isDirty, isSuspect }: FakeConnection): boolean =>
+  isBroken || isDead || isDirty || isSuspect || condemnedAt < Infinity
 
 /** How something ended, in a word. */
 export const wordFor = (exit: Exit.Exit<unknown, unknown>): string => {

@@ -67,7 +67,7 @@ const drawTarget = (dice: Dice) => ({ target: dice.below(1000) })
 const nothingToDraw = () => ({})
 
 const drawWork = (dice: Dice): Work & Parameters => ({
-  by: dice.pick(["use", "use", "acquire", "lease"]),
+  by: dice.pick(["use", "use", "acquire", "lease", "reserve"]),
   millis: dice.pick([0, 0, 1, 5, 20, 100, 400]),
   ending: dice.pick([
     "succeeds",
@@ -236,6 +236,65 @@ export const operations = {
   hangCloses: fault("closeHangs", shares),
   beStubborn: fault("stubborn", shares),
   dieSilently: fault("silent", shares),
+
+  // Whoever operates the pool.
+
+  resize: onPool({
+    draw: (dice) => {
+      const maxConnections = dice.between(1, 6)
+      return { minConnections: dice.between(0, Math.min(3, maxConnections)), maxConnections }
+    },
+    perform: (_, { world }, limits) => {
+      world.resize(limits)
+    }
+  }),
+  resizeWrongly: onPool({
+    draw: drawTarget,
+    perform: (pool, { world }, { target }) => {
+      const wrong = anyOf(
+        [{ minConnections: -1 }, { maxConnections: 0 }, { minConnections: 9, maxConnections: 2 }],
+        target
+      )
+      const { limit, minConnections } = world.status()!
+      world.runSync(Effect.exit(ConnectionPool.resize(pool, wrong!)))
+      const after = world.status()!
+      if (after.limit !== limit || after.minConnections !== minConnections) {
+        world.breach(1, `limits of ${JSON.stringify(wrong)} were accepted`)
+      }
+    }
+  }),
+  pause: onPool({
+    draw: (dice) => ({ acquires: dice.pick(["wait", "wait", "fail"]) }),
+    perform: (pool, { world }, { acquires }) => {
+      world.runSync(Effect.exit(ConnectionPool.pause(pool, { acquires: acquires as "wait" | "fail" })))
+    }
+  }),
+  resume: onPool({
+    draw: nothingToDraw,
+    perform: (pool, { world }) => {
+      world.runSync(Effect.exit(ConnectionPool.resume(pool)))
+    }
+  }),
+  recycle: onPool({
+    draw: (dice) => ({ interrupt: dice.chance(0.3) }),
+    perform: (_, { world }, { interrupt }) => {
+      world.recycle(interrupt)
+    }
+  }),
+  checkIdle: onPool({
+    draw: nothingToDraw,
+    perform: (pool, { world }, _, name) => {
+      const caller = new Caller(name)
+      caller.fiber = world.fork(Effect.exit(ConnectionPool.checkIdle(pool)))
+      world.observer.callers.push(caller)
+    }
+  }),
+  drain: onPool({
+    draw: nothingToDraw,
+    perform: (_, { world }) => {
+      world.drain()
+    }
+  }),
 
   // The pool.
 

@@ -1,5 +1,7 @@
 /** One run: the script, then the end that every run comes to, whatever the script has left behind. */
+import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as ConnectionPool from "../ConnectionPool.ts"
 import { borrow, type Work } from "./Borrowing.ts"
 import { hash } from "./Dice.ts"
 import { type OperationKind, operations, type Stage } from "./Operations.ts"
@@ -60,9 +62,11 @@ const recover = (stage: Stage): void => {
   const { world } = stage
   const { config, observer, server } = world
   server.repair()
+  if (world.pool !== undefined) world.runSync(Effect.exit(ConnectionPool.resume(world.pool)))
   returnLoans(stage)
   world.note("  everything is repaired")
-  const batches = Math.ceil(config.minConnections / config.warmup.batchSize)
+  const minConnections = world.status()?.minConnections ?? config.minConnections
+  const batches = Math.ceil(minConnections / config.warmup.batchSize)
   world.pass(
     [config.connectTimeout, config.checkTimeout, config.resetTimeout, config.closeTimeout, config.retry.max, 3000]
       .map((duration) => millisOf(duration))
@@ -77,14 +81,14 @@ const recover = (stage: Stage): void => {
   if (status === undefined) return
   if (status.state !== "ready") return world.breach(7, `the server is well again, and the pool is ${status.state}`)
   // One of them may just be too old: then another is on its way.
-  const hasMinimum = world.passUntil(() => usableIn(world) >= config.minConnections, 3000)
+  const hasMinimum = world.passUntil(() => usableIn(world) >= status.minConnections, 3000)
   if (!hasMinimum) return world.breach(7, "the server is well again, and minConnections are not open")
   // A pool whose connections have all died young waits for someone to need one, and may refuse the first who do.
   let missing = 1
   for (let round = 1; missing > 0 && round <= rounds && world.breached === undefined; round++) {
     const { ServiceUnavailable: before = 0 } = observer.refused
     const served = observer.served
-    const callers = Math.min(3, config.maxConnections)
+    const callers = Math.min(3, status.maxConnections)
     for (let number = 1; number <= callers; number++) borrow(world, world.pool!, `last#${round}.${number}`, quickly)
     world.passUntil(() => observer.callers.length === 0, millisOf(config.acquireTimeout) + 500)
     missing = callers - (observer.served - served)
@@ -145,5 +149,6 @@ const lookAtWhatIsLeft = (world: World): void => {
   const { AcquireTimeout = 0, PoolOverloaded = 0 } = observer.refused
   if (timedOut < AcquireTimeout)
     world.breach(10, `timedOut is ${timedOut}, and ${AcquireTimeout} callers ran out of time`)
+  world.lookAtEvents()
   if (shed < PoolOverloaded) world.breach(10, `shed is ${shed}, and ${PoolOverloaded} callers were`)
 }

@@ -45,6 +45,15 @@ const callers = {
 
 const pauses = [0, 0, 0, 0, 1, 2, 5, 20, 100] as const
 
+const operators = {
+  resize: 3,
+  resizeWrongly: 1,
+  pause: 1.5,
+  resume: 4,
+  recycle: 3,
+  checkIdle: 2
+} as const
+
 export const scenarios = {
   calm: {
     summary: "a server without faults, callers that come, work and go",
@@ -136,11 +145,30 @@ export const scenarios = {
     pauses,
     traits: { checks: true }
   },
+  operated: {
+    summary: "operators who resize, pause, resume, recycle, check and drain, with a server that is mostly well",
+    operations: 100,
+    weights: {
+      ...callers,
+      ...operators,
+      resize: 8,
+      recycle: 6,
+      drain: 0.5,
+      slowConnects: 2,
+      slowWork: 1,
+      refuse: 1,
+      restart: 1,
+      hangChecks: 1,
+      repair: 5
+    },
+    pauses
+  },
   storm: {
     summary: "everything at once",
     operations: 120,
     weights: {
       ...callers,
+      ...operators,
       restart: 2,
       kill: 3,
       repair: 8,

@@ -10,6 +10,10 @@ export interface Witness {
   readonly config: PoolConfig
   /** When the pool began to close; `undefined` before. */
   readonly closingSince: number | undefined
+  /** The highest maximum the pool has had: what was opened below it may be left when it is lowered. */
+  readonly highestMaximum: number
+  /** Connections of lower numbers were taken from their borrowers by somebody who asked for it. */
+  readonly takenBelow: number
   breach(promise: PromiseNumber, what: string): void
   note(line: string): void
 }
@@ -35,6 +39,10 @@ export interface FakeConnection {
   isBroken: boolean
   condemnedAt: number
   borrowers: number
+  /** Borrowers that have let go, of which the pool may not have heard yet. */
+  returning: number
+  /** Its borrower has it to himself, although connections are shared. */
+  isReserved: boolean
   finalizers: number
   closingSince: number | undefined
   isClosed: boolean
@@ -70,8 +78,11 @@ export class ServerBooks {
   /** Connections whose death was announced, and those that were closed, since things came to rest. */
   private announced: Array<FakeConnection> = []
   private gone: Array<FakeConnection> = []
-  /** While every connect fails: how many were made since, and when the pool first had cause to wait. */
-  private outage: { attempts: number; firstFailureAt: number | undefined } | undefined = undefined
+  /**
+   * While every connect fails: how many were made since, how many of them took the place of one that somebody ended, and
+   * when the pool first had cause to wait.
+   */
+  private outage: { attempts: number; replaced: number; firstFailureAt: number | undefined } | undefined = undefined
 
   constructor(witness: Witness) {
     this.witness = witness
@@ -114,6 +125,8 @@ export class ServerBooks {
       isBroken: false,
       condemnedAt: Infinity,
       borrowers: 0,
+      returning: 0,
+      isReserved: false,
       finalizers: 0,
       closingSince: undefined,
       isClosed: false,
@@ -124,6 +137,11 @@ export class ServerBooks {
     this.mostLive = Math.max(this.mostLive, this.live)
     this.countLive()
     return connection
+  }
+
+  /** Somebody ends connects that are under way: the pool may make as many more. */
+  connectsAreEnded(count: number): void {
+    if (this.outage !== undefined) this.outage.replaced += count
   }
 
   /** The server has ended a connection. */
@@ -137,7 +155,8 @@ export class ServerBooks {
   closing(connection: FakeConnection): void {
     const { closingSince, config, now } = this.witness
     if (++connection.finalizers > 1) this.witness.breach(3, `connection ${connection.id} is closed a second time`)
-    const mayBeTaken = closingSince !== undefined && now >= closingSince + Duration.toMillis(config.drainTimeout)
+    const isDrained = closingSince !== undefined && now >= closingSince + Duration.toMillis(config.drainTimeout)
+    const mayBeTaken = isDrained || connection.id <= this.witness.takenBelow
     if (connection.borrowers > 0 && !mayBeTaken) {
       this.witness.breach(9, `connection ${connection.id} is closed under its borrower`)
     }
@@ -184,7 +203,7 @@ export class ServerBooks {
 
   /** From now on no connect succeeds: whatever the pool still has to hear of earlier ones, it has heard. */
   outageBegins(): void {
-    this.outage ??= { attempts: 0, firstFailureAt: undefined }
+    this.outage ??= { attempts: 0, replaced: 0, firstFailureAt: undefined }
   }
 
   outageEnds(): void {
@@ -196,16 +215,16 @@ export class ServerBooks {
    * and those that opened when nobody waited for them any more.
    */
   private countLive(): void {
-    const { config, now, stalled } = this.witness
-    if (this.open.size <= config.maxConnections) return
+    const { config, highestMaximum, now, stalled } = this.witness
+    if (this.open.size <= highestMaximum) return
     const closeTimeout = Duration.toMillis(config.closeTimeout)
     let counted = 0
     for (const { closingSince, isLate, isStuck } of this.open) {
       const isOverdue = closingSince !== undefined && now >= closingSince + closeTimeout - stalled
       if (!isLate && !isStuck && !isOverdue) counted++
     }
-    if (counted > config.maxConnections) {
-      this.witness.breach(1, `the server has ${counted} connections, and maxConnections is ${config.maxConnections}`)
+    if (counted > highestMaximum) {
+      this.witness.breach(1, `the server has ${counted} connections, and maxConnections is ${highestMaximum}`)
     }
   }
 
@@ -215,7 +234,7 @@ export class ServerBooks {
     outage.attempts++
     for (const { givenUpAt } of this.works) if (givenUpAt <= now) this.noteFailure(givenUpAt)
     const steps = outage.firstFailureAt === undefined ? 0 : this.stepsWithin(now - outage.firstFailureAt)
-    if (outage.attempts > config.maxConnecting + steps) {
+    if (outage.attempts > config.maxConnecting + outage.replaced + steps) {
       this.witness.breach(
         8,
         `${outage.attempts} attempts to connect to a server that is down, after a burst of at most ` +

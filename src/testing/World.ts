@@ -13,10 +13,12 @@ import * as Random from "effect/Random"
 import * as References from "effect/References"
 import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as ConnectionPool from "../ConnectionPool.ts"
 import type { PoolConfig } from "../PoolConfig.ts"
 import type { PoolStatus } from "../PoolStatus.ts"
 import { Dice } from "./Dice.ts"
+import { EventBooks } from "./EventBooks.ts"
 import { FakeServer } from "./FakeServer.ts"
 import type { ConnectorTraits, Faults } from "./Faults.ts"
 import type { Breach, PromiseNumber } from "./Promises.ts"
@@ -58,6 +60,12 @@ export class World implements Witness {
   readonly making: Fiber.Fiber<unknown, unknown>
   closingSince: number | undefined = undefined
   closing: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  highestMaximum: number
+  takenBelow = 0
+  /** The step at which connections were last taken from their borrowers. */
+  takenAt = -1
+  private isScopeClosed = false
+  private readonly events = new EventBooks()
   private audit: Effect.Effect<ReadonlyArray<string>> | undefined = undefined
   readonly runSync: <X, E>(effect: Effect.Effect<X, E>) => X
   private readonly scope = Scope.makeUnsafe()
@@ -68,6 +76,7 @@ export class World implements Witness {
     const { budget, config, disorder, faults, traits } = setting
     this.setting = setting
     this.config = config
+    this.highestMaximum = config.maxConnections
     this.dice.reseed(seed)
     this.scheduler = new SeededScheduler(this.dice, disorder)
     this.clock = new SimulationClock(this.scheduler, this.dice)
@@ -154,10 +163,34 @@ export class World implements Witness {
 
   /** Begins to close the pool's scope. */
   close(): void {
-    if (this.closing !== undefined) return
-    this.closingSince = this.now
+    if (this.isScopeClosed) return
+    this.isScopeClosed = true
+    this.closingSince ??= this.now
     this.closing = this.fork(Scope.close(this.scope, Exit.void))
     this.look()
+  }
+
+  /** Begins to close the pool, and leaves its scope open. */
+  drain(): void {
+    if (this.closing !== undefined || this.pool === undefined) return
+    this.closingSince = this.now
+    this.closing = this.fork(ConnectionPool.drain(this.pool))
+    this.look()
+  }
+
+  resize(limits: ConnectionPool.Limits): void {
+    this.highestMaximum = Math.max(this.highestMaximum, limits.maxConnections ?? 0)
+    this.server.books.connectsAreEnded(this.status()!.connecting)
+    this.runSync(Effect.exit(ConnectionPool.resize(this.pool!, limits)))
+  }
+
+  recycle(interrupt: boolean): void {
+    if (interrupt) {
+      this.takenBelow = this.server.books.connections.length
+      this.takenAt = this.step
+    }
+    this.server.books.connectsAreEnded(this.status()!.connecting)
+    this.runSync(Effect.exit(ConnectionPool.recycle(this.pool!, { interrupt })))
   }
 
   status(): PoolStatus | undefined {
@@ -184,9 +217,15 @@ export class World implements Witness {
     if (contradictions.length > 0) this.breach(promiseOf(contradictions[0]!), contradictions.join("; "))
   }
 
+  /** Every start has exactly one end: asked when the pool has come to its own. */
+  lookAtEvents(): void {
+    for (const contradiction of this.events.contradictions) this.breach(10, contradiction)
+  }
+
   private made(pool: ConnectionPool.ConnectionPool<FakeConnection>): void {
     this.pool = pool
     this.audit = ConnectionPool.audit(pool)
+    this.fork(Stream.runForEach(ConnectionPool.events(pool), (event) => Effect.sync(() => this.events.note(event))))
     this.note("the pool is made")
   }
 

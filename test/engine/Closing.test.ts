@@ -153,7 +153,7 @@ describe("borrowers that do not finish in time", () => {
     pool.drain()
     pool.decided()
     pool.revokeLeases()
-    assert.deepStrictEqual(pool.decided(), ["Close 1: drained", "Close 2: drained"])
+    assert.deepStrictEqual(pool.decided(), ["Close 2: drained", "Close 1: drained"])
   })
 
   it("count as released, once", () => {
@@ -267,5 +267,51 @@ describe("a connection that dies while the pool drains", () => {
     for (const loan of loans) pool.release(loan, "broken")
     assert.isFalse(pool.decided().some((decision) => decision.startsWith("Backoff")))
     assert.isUndefined(pool.ledger.outage)
+  })
+})
+
+describe("what is on its way in a pool that begins to drain", () => {
+  it("is over for shared connections when their last lease has ended", () => {
+    const pool = EngineDriver.withIdle(1, { concurrency: 2 })
+    const loans = [pool.borrow(), pool.borrow()]
+    pool.drain()
+    pool.release(loans[0]!)
+    assert.deepStrictEqual(pool.decided(), ["Changed draining"])
+    pool.release(loans[1]!)
+    assert.deepStrictEqual(pool.decided(), ["Close 1: poolClosed"])
+  })
+
+  it("is over for those who wait for a connection to themselves, too", () => {
+    const pool = EngineDriver.withIdle(1, { concurrency: 2, maxConnections: 1 })
+    pool.borrow()
+    pool.wait("a", { isExclusive: true })
+    pool.wait("b")
+    pool.drain()
+    assert.deepStrictEqual(pool.decided(), ["Changed draining", "Refuse a: closed", "Refuse b: closed"])
+  })
+
+  it("is over for connections that were to be closed for being too many, for the reason they had", () => {
+    const pool = EngineDriver.withIdle(2, { concurrency: 2 })
+    const loans = [pool.borrow(), pool.borrow()]
+    pool.resize(0, 1)
+    pool.drain()
+    for (const loan of loans) pool.release(loan)
+    assert.deepStrictEqual(pool.decided(), [
+      "Changed draining",
+      `Close ${loans[0]!.connection.id}: resized`,
+      `Close ${loans[1]!.connection.id}: poolClosed`
+    ])
+  })
+
+  it("is over for a pool that is unavailable", () => {
+    const pool = EngineDriver.withIdle(0, { unavailableAfter: 1000 })
+    pool.wait("a")
+    pool.decided()
+    pool.openFailed(1)
+    pool.carryOut()
+    pool.advance(1000)
+    pool.decided()
+    pool.drain()
+    assert.deepStrictEqual(pool.decided(), ["Changed draining", "Changed closed"])
   })
 })

@@ -222,7 +222,9 @@ class Walk {
   private takeSome(): void {
     const waiter = this.dice.any(this.waiters)
     const served = this.waiters.find(({ state }) => state === "served") ?? waiter
-    if (served !== undefined) this.keep(this.driver.take(served))
+    if (served === undefined) return
+    if (this.dice.chance(0.8)) this.driver.wake(served)
+    this.keep(this.driver.take(served))
   }
 
   private cancelSome(): void {

@@ -291,3 +291,172 @@ describe("the check in the background", () => {
     assert.deepStrictEqual(rested(4, { canCheck: false }).decided(), [])
   })
 })
+
+describe("many connections whose end has come at once", () => {
+  /** Ten connections that are all past the jittered end of their lives, and not past the whole of it. */
+  const tenOld = (options: Partial<EngineOptions> = {}): EngineDriver => {
+    const pool = EngineDriver.withIdle(10, { maxLifetime: 60_000, maxConnecting: 10, random: () => 1, ...options })
+    pool.pass(50_000)
+    return pool
+  }
+
+  it("go a few a second", () => {
+    const pool = tenOld()
+    pool.tick()
+    assert.deepStrictEqual(pool.decided(), ["Close 1: maxLifetime"])
+    pool.advance(999)
+    assert.deepStrictEqual(pool.decided(), [])
+    pool.advance(1)
+    assert.deepStrictEqual(pool.decided(), ["Close 2: maxLifetime"])
+  })
+
+  it("are lent meanwhile, and go on being lent when this second's have gone", () => {
+    const pool = tenOld()
+    pool.tick()
+    pool.decided()
+    const loan = pool.borrow()
+    pool.release(loan)
+    assert.deepStrictEqual([pool.decided(), loan.connection.state], [[], "idle"])
+  })
+
+  it("go when they come back, if this second's have not gone yet", () => {
+    const pool = tenOld()
+    pool.release(pool.borrow())
+    pool.release(pool.borrow())
+    assert.deepStrictEqual(pool.decided(), ["Close 10: maxLifetime"])
+  })
+
+  it("are not lent once the whole of their lifetime has passed, however many have gone", () => {
+    const pool = tenOld()
+    pool.pass(10_000)
+    pool.wait("a")
+    assert.strictEqual(pool.decided().filter((word) => word.endsWith("maxLifetime")).length, 10)
+  })
+
+  it("count for their turn with those that nobody needs", () => {
+    const pool = tenOld({ idleTimeout: 50_000, maxLifetime: Infinity })
+    pool.tick()
+    pool.release(pool.borrow())
+    assert.deepStrictEqual(pool.decided(), ["Close 1: idleTimeout"])
+  })
+
+  it("stay while connects fail", () => {
+    const pool = tenOld({ maxConnections: 11 })
+    const loans = Array.from({ length: 10 }, () => pool.borrow())
+    pool.wait("a")
+    pool.decided()
+    pool.openFailed(11)
+    pool.carryOut()
+    pool.advance(30_000)
+    for (const loan of loans) pool.release(loan)
+    assert.isFalse(pool.decided().some((word) => word.startsWith("Close")))
+  })
+})
+
+describe("maxUses during an outage", () => {
+  it("waits: an old connection is better than none", () => {
+    const pool = EngineDriver.withIdle(1, { maxUses: 1, maxConnections: 2 })
+    const loan = pool.borrow()
+    pool.wait("a")
+    pool.decided()
+    pool.openFailed(2)
+    pool.carryOut()
+    pool.release(loan)
+    assert.deepStrictEqual(pool.decided(), ["Serve a"])
+  })
+})
+
+describe("the replacement of a connection whose end is near", () => {
+  /** A minimum of two, of which the first ends at a minute, and the second long after. */
+  const nearEnd = (options: Partial<EngineOptions> = {}): EngineDriver => {
+    const draws = [1, 0]
+    const pool = EngineDriver.withIdle(2, {
+      maxLifetime: 80_000,
+      minConnections: 2,
+      random: () => draws.shift() ?? 0,
+      ...options
+    })
+    pool.pass(200)
+    return pool
+  }
+
+  it("is opened ahead of it", () => {
+    const pool = nearEnd()
+    pool.pass(56_799)
+    pool.tick()
+    assert.deepStrictEqual(pool.decided(), [])
+    pool.advance(1000)
+    assert.deepStrictEqual(pool.decided(), ["Open 3"])
+  })
+
+  it("is opened once", () => {
+    const pool = nearEnd()
+    pool.pass(57_000)
+    pool.tick()
+    pool.carryOut()
+    pool.advance(1000)
+    pool.advance(1000)
+    assert.deepStrictEqual(pool.decided(), [])
+  })
+
+  it("leaves the connection to be lent until its end, which then needs no other", () => {
+    const pool = nearEnd()
+    pool.pass(57_000)
+    pool.tick()
+    pool.carryOut()
+    assert.strictEqual(pool.ledger.idle.length, 3)
+    pool.advance(3000)
+    assert.deepStrictEqual(pool.decided(), ["Close 1: maxLifetime"])
+    assert.deepStrictEqual([pool.ledger.kept, pool.ledger.leaving], [2, 0])
+  })
+
+  it("is opened ahead of the end of its uses", () => {
+    const pool = EngineDriver.withIdle(1, { maxUses: 20, minConnections: 1 })
+    pool.pass(200)
+    for (let use = 0; use < 18; use++) pool.release(pool.borrow())
+    pool.advance(1000)
+    assert.deepStrictEqual(pool.decided(), [])
+    pool.release(pool.borrow())
+    pool.advance(1000)
+    assert.deepStrictEqual(pool.decided(), ["Open 2"])
+  })
+
+  it("is not opened where no minimum is to be kept up", () => {
+    const pool = nearEnd({ minConnections: 0 })
+    pool.pass(57_000)
+    pool.tick()
+    assert.deepStrictEqual([pool.decided(), pool.ledger.leaving], [[], 0])
+  })
+
+  it("is not opened beyond the limit", () => {
+    const pool = nearEnd({ maxConnections: 2 })
+    pool.pass(57_000)
+    pool.tick()
+    assert.deepStrictEqual(pool.decided(), [])
+  })
+
+  it("is not opened for what closes already", () => {
+    const pool = nearEnd({ minConnections: 1 })
+    pool.invalidate(1)
+    pool.decided()
+    pool.pass(57_000)
+    pool.tick()
+    assert.deepStrictEqual([pool.decided(), pool.ledger.leaving], [[], 0])
+  })
+
+  it("is not opened for what has not opened yet", () => {
+    const pool = nearEnd({ maxUses: 0.5, maxLifetime: Infinity, minConnections: 1 })
+    pool.borrow()
+    pool.borrow()
+    pool.wait("a")
+    pool.decided()
+    pool.advance(60_000)
+    assert.isFalse(pool.connection(3).isLeaving)
+  })
+
+  it("is not opened for a pool without an end to any life", () => {
+    const pool = nearEnd({ maxLifetime: Infinity })
+    pool.advance(600_000)
+    assert.strictEqual(pool.ledger.leaving, 0)
+  })
+})

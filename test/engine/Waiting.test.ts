@@ -306,3 +306,27 @@ describe("a line that may not grow", () => {
     assert.strictEqual(pool.wait("b").state, "waiting")
   })
 })
+
+describe("a pool that refuses", () => {
+  it("counts whom it refuses for being closed, paused or unavailable alike", () => {
+    const pool = EngineDriver.withIdle(0, { unavailableAfter: 1000 })
+    pool.pause(true)
+    pool.wait("a")
+    pool.resume()
+    pool.wait("b")
+    pool.decided()
+    pool.openFailed(1)
+    pool.carryOut()
+    pool.advance(1000)
+    pool.wait("c")
+    pool.drain()
+    pool.wait("d")
+    assert.strictEqual(pool.ledger.counters.refused, 4)
+  })
+
+  it("numbers them like all others", () => {
+    const { pool } = busy({ maxWaiting: 0 })
+    const [first, second] = [pool.wait("a"), pool.wait("b")]
+    assert.strictEqual(second.acquire - first.acquire, 1)
+  })
+})

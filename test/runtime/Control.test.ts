@@ -194,7 +194,8 @@ describe("recycle", () => {
         least = Math.min(least, server.live)
       }
       const { idle } = yield* ConnectionPool.status(pool)
-      assert.deepStrictEqual([idle, server.closed.toSorted(), least], [6, [1, 2, 3, 4, 5, 6], 4])
+      assert.sameMembers(server.closed, [1, 2, 3, 4, 5, 6])
+      assert.deepStrictEqual([idle, least], [6, 4])
     })
   )
 
@@ -380,7 +381,10 @@ describe("after its end", () => {
       yield* ConnectionPool.drain(pool)
       yield* ConnectionPool.invalidate(pool, server.connections[0]!)
       const after = yield* ConnectionPool.status(pool)
-      assert.deepStrictEqual({ ...after }, { ...before, refused: before.refused + 4 })
+      assert.deepStrictEqual(
+        { total: after.total, limit: after.limit, created: after.created, refused: after.refused },
+        { total: 0, limit: before.limit, created: before.created, refused: before.refused + 4 }
+      )
     })
   )
 })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { ConnectionPool } from "../../src/index.ts"
+import { ConnectionPool, type PoolError } from "../../src/index.ts"
 import { FakeServer, Refused, turns } from "../support/FakeServer.ts"
 
 const noJitter = { jitter: 0 }
@@ -160,6 +160,163 @@ describe("warmup", () => {
       const pool = yield* ConnectionPool.make(server.bare, { minConnections: 4, maxConnections: 4 })
       yield* TestClock.adjust("2 seconds")
       assert.strictEqual((yield* ConnectionPool.status(pool)).idle, 4)
+    })
+  )
+})
+
+describe("awaitReady with a timeout", () => {
+  const patient = Effect.fnUntraced(function* <A>(
+    pool: ConnectionPool.ConnectionPool<A>,
+    timeout: "3 seconds" | "10 seconds" = "10 seconds"
+  ) {
+    const waiting = yield* Effect.forkChild(Effect.flip(ConnectionPool.awaitReady(pool, { timeout })))
+    yield* TestClock.adjust(timeout)
+    return (yield* Fiber.join(waiting)) as PoolError.PoolNotReady
+  })
+
+  const background = { minConnections: 1, startup: "background", retry: noJitter } as const
+
+  it.effect("succeeds as soon as the pool is ready", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      server.onConnect = Effect.sleep("2 seconds")
+      const pool = yield* ConnectionPool.make(server.bare, background)
+      const waiting = yield* Effect.forkChild(ConnectionPool.awaitReady(pool, { timeout: "10 seconds" }))
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(waiting)
+    })
+  )
+
+  it.effect("names after that time the reasons so far, each with how often it was met, the last one last", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      let attempt = 0
+      server.onConnect = Effect.suspend(() =>
+        Effect.fail(new Refused({ kind: "transient", message: ++attempt === 2 ? "no route" : "connection refused" }))
+      )
+      const pool = yield* ConnectionPool.make(server.bare, background)
+      const { _tag, reasons, state, waitedMillis } = yield* patient(pool)
+      assert.deepStrictEqual(
+        { _tag, state, waitedMillis, reasons },
+        {
+          _tag: "PoolNotReady",
+          state: "starting",
+          waitedMillis: 10_000,
+          reasons: [
+            { kind: "transient", message: "no route", at: 1000, attempts: 1 },
+            { kind: "transient", message: "connection refused", at: 7000, attempts: 3 }
+          ]
+        }
+      )
+    })
+  )
+
+  it.effect("tells what is permanent from what may pass, with advice of its own", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      let attempt = 0
+      server.onConnect = Effect.suspend(() =>
+        Effect.fail(
+          ++attempt === 1
+            ? new Refused({ kind: "transient", message: "connection refused" })
+            : new Refused({ kind: "permanent", message: "wrong password" })
+        )
+      )
+      const pool = yield* ConnectionPool.make(server.bare, background)
+      const { message } = yield* patient(pool)
+      assert.strictEqual(
+        message,
+        "[pool fake] starting after 10.0 s (0 of 10 in use, 0 idle, 0 connecting, 0 waiting): " +
+          "1 time transient: connection refused; 1 time permanent: wrong password. " +
+          "What is permanent will not pass by itself: look at the password, the database's name and the certificate. " +
+          "The pool goes on trying."
+      )
+    })
+  )
+
+  it.effect("tells one message of two kinds apart", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      let attempt = 0
+      server.onConnect = Effect.suspend(() =>
+        Effect.fail(new Refused({ kind: ++attempt === 1 ? "overloaded" : "transient", message: "go away" }))
+      )
+      const pool = yield* ConnectionPool.make(server.bare, background)
+      const { reasons } = yield* patient(pool)
+      assert.sameMembers(
+        reasons.map(({ kind }) => kind),
+        ["overloaded", "transient"]
+      )
+    })
+  )
+
+  it.effect("says so when no attempt has ended yet", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      server.onConnect = Effect.never
+      const pool = yield* ConnectionPool.make(server.bare, background)
+      const { message, reasons } = yield* patient(pool, "3 seconds")
+      assert.deepStrictEqual(reasons, [])
+      assert.include(message, "no attempt to connect has ended yet")
+    })
+  )
+
+  it.effect("keeps the last five reasons of an outage that has many", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      let attempt = 0
+      server.onConnect = Effect.suspend(() =>
+        Effect.fail(new Refused({ kind: "transient", message: `reason ${++attempt}` }))
+      )
+      const pool = yield* ConnectionPool.make(server.bare, {
+        ...background,
+        retry: { ...noJitter, initial: "700 millis", max: "700 millis" }
+      })
+      const { reasons } = yield* patient(pool)
+      assert.deepStrictEqual(
+        reasons.map(({ message }) => message),
+        ["reason 11", "reason 12", "reason 13", "reason 14", "reason 15"]
+      )
+    })
+  )
+
+  it.effect("leaves the pool to go on: it becomes ready when the server is there, and others still wait for it", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      yield* server.goDown()
+      const pool = yield* ConnectionPool.make(server.bare, background)
+      const other = yield* Effect.forkChild(ConnectionPool.awaitReady(pool))
+      yield* patient(pool)
+      yield* server.comeBack
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(other)
+      yield* ConnectionPool.awaitReady(pool, { timeout: "1 second" })
+    })
+  )
+
+  it.effect("knows of no reasons from before the last time that the pool was ready", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      yield* server.goDown("long ago")
+      const pool = yield* ConnectionPool.make(server.bare, background)
+      yield* turns()
+      yield* server.comeBack
+      yield* TestClock.adjust("10 seconds")
+      yield* ConnectionPool.pause(pool)
+      const { reasons, state } = yield* patient(pool, "3 seconds")
+      assert.deepStrictEqual({ reasons, state }, { reasons: [], state: "paused" })
+    })
+  )
+
+  it.effect("fails with PoolClosed when the pool closes instead", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      server.onConnect = Effect.never
+      const pool = yield* ConnectionPool.make(server.bare, background)
+      const waiting = yield* Effect.forkChild(Effect.flip(ConnectionPool.awaitReady(pool, { timeout: "1 hour" })))
+      yield* turns()
+      yield* ConnectionPool.drain(pool)
+      assert.strictEqual((yield* Fiber.join(waiting))._tag, "PoolClosed")
     })
   )
 })

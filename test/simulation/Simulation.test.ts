@@ -6,7 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { Simulation } from "effect-pool/testing"
 
-const seedsPerScenario = 230
+const seedsPerScenario = 205
 
 const names = Object.keys(Simulation.scenarios) as ReadonlyArray<Simulation.ScenarioName>
 

@@ -4,6 +4,7 @@
  * - `-- --scenario outage --seed 7`: that run; with `--trace`, line by line. Exit code 1 if it breaks a promise.
  * - `-- --seeds 500`: the seeds 1 to 500, of `--scenario` or of all in turn. `--from 501` starts elsewhere.
  * - `-- --minutes 10`: new seeds until the time is over (`npm run test:soak`).
+ * - `-- --live --minutes 10`: one pool on the real clock under load, its memory, and what is left of it in the end.
  * - no option: the scenarios.
  */
 import { parseArgs } from "node:util"
@@ -11,6 +12,7 @@ import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { Simulation } from "effect-pool/testing"
+import { live } from "./Live.ts"
 
 const { values } = parseArgs({
   options: {
@@ -19,7 +21,8 @@ const { values } = parseArgs({
     seeds: { type: "string" },
     from: { type: "string" },
     minutes: { type: "string" },
-    trace: { type: "boolean", default: false }
+    trace: { type: "boolean", default: false },
+    live: { type: "boolean", default: false }
   }
 })
 
@@ -69,6 +72,7 @@ const soak = Effect.fnUntraced(function* (
 })
 
 const program = Effect.gen(function* () {
+  if (values.live) return yield* live(Number(values.minutes ?? 10))
   const scenario = yield* scenarioCalled(values.scenario)
   if (scenario !== undefined && values.seed !== undefined) {
     return yield* once(scenario, Number(values.seed), values.trace)

@@ -92,7 +92,8 @@ export class EngineDriver {
     driver.carryOut()
     while (driver.ledger.total < count) {
       const before = driver.ledger.total
-      const waiters = Array.from({ length: count }, () => driver.wait("nobody"))
+      const isExclusive = driver.ledger.options.concurrency > 1
+      const waiters = Array.from({ length: count }, () => driver.wait("nobody", { isExclusive }))
       // The last one first, or the first would pass on what it was served.
       for (const waiter of waiters.reverse()) driver.cancel(waiter)
       driver.carryOut()
@@ -157,6 +158,10 @@ export class EngineDriver {
     waiter.holder = options.holder
     waiter.refusal = this.step(() => this.engine.enqueue(waiter, this.now))
     return waiter
+  }
+
+  wake(waiter: NamedWaiter): boolean {
+    return this.step(() => this.engine.wake(waiter, this.now))
   }
 
   take(waiter: NamedWaiter): Loan | undefined {
