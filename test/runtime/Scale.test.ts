@@ -35,7 +35,7 @@ const lendAll = Effect.fnUntraced(function* (pool: Pool, size: number) {
   )
   yield* turns(50)
   assert.strictEqual((yield* ConnectionPool.status(pool)).inUse, size)
-  return Effect.andThen(Deferred.succeed(gate, undefined), Fiber.joinAll(holders))
+  return { letGo: Effect.andThen(Deferred.succeed(gate, undefined), Fiber.joinAll(holders)) }
 })
 
 const use = (pool: Pool) => ConnectionPool.use(pool, () => Effect.void)
@@ -44,7 +44,7 @@ describe("10,000 connections and those who wait for them", () => {
   it.effect("are 100,000, and all are served in the order in which they came, and nothing is left", () =>
     Effect.gen(function* () {
       const pool = yield* full(10_000, { acquireTimeout: "1 day" })
-      const letGo = yield* lendAll(pool, 10_000)
+      const { letGo } = yield* lendAll(pool, 10_000)
       const served: Array<number> = []
       const waiters: Array<Fiber.Fiber<unknown, unknown>> = []
       for (let index = 0; index < 100_000; index++) {
@@ -80,7 +80,7 @@ describe("10,000 connections and those who wait for them", () => {
   it.effect("end together with the pool: all who wait are told, all connections closed", () =>
     Effect.gen(function* () {
       const pool = yield* full(10_000, { acquireTimeout: "1 day", drainTimeout: "1 hour" })
-      const letGo = yield* lendAll(pool, 10_000)
+      const { letGo } = yield* lendAll(pool, 10_000)
       const waiter = Effect.forkChild(Effect.flip(use(pool)), { startImmediately: true })
       const waiters = yield* Effect.replicateEffect(waiter, 20_000)
       const drained = yield* Effect.forkChild(ConnectionPool.drain(pool), { startImmediately: true })
