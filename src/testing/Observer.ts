@@ -94,6 +94,7 @@ export class Observer {
     connection.borrowers--
     if (request.isExclusive) connection.isReserved = false
     connection.returning++
+    if (leavesDirt || exit._tag === "Failure") connection.spoiledAt = this.world.step
     if (leavesDirt) connection.isDirty = true
     request.state = "returning"
     request.returnedAt = this.world.now
@@ -253,13 +254,15 @@ export class Observer {
   }
 
   private assertMayBeLent(request: Request, connection: FakeConnection): void {
-    const { closingSince, setting, takenAt } = this.world
+    const { closingSince, config, setting, takenAt } = this.world
     const lent = `connection ${connection.id} is lent`
     // A pool that closes takes its connections back, also from those who have not noticed yet that they were served.
     const mayBeTaken = closingSince !== undefined || request.askedStep <= takenAt
     if (connection.finalizers > 0 && !mayBeTaken) this.world.breach(3, `${lent}, and is being closed`)
-    // Where connections are shared, it may be lent to one more before the pool hears what another has left behind.
-    const isReturning = connection.returning > 0
+    // Where connections are shared, it may be lent to one more before the pool hears what another has left behind, and whoever
+    // asked before may have had it then, and say so only now.
+    const isReturning =
+      connection.returning > 0 || (config.concurrency > 1 && request.askedStep <= connection.spoiledAt)
     if (connection.isBroken && !isReturning) this.world.breach(13, `${lent} after a fatal error`)
     if (request.askedStep > connection.condemnedAt)
       this.world.breach(13, `${lent} after it was invalidated or discarded`)

@@ -39,6 +39,8 @@ export interface FakeConnection {
   isBroken: boolean
   condemnedAt: number
   borrowers: number
+  /** The step at which a borrower last left something behind, or found it to be of no use. */
+  spoiledAt: number
   /** Borrowers that have let go, of which the pool may not have heard yet. */
   returning: number
   /** Its borrower has it to himself, although connections are shared. */
@@ -125,6 +127,7 @@ export class ServerBooks {
       isBroken: false,
       condemnedAt: Infinity,
       borrowers: 0,
+      spoiledAt: -1,
       returning: 0,
       isReserved: false,
       finalizers: 0,
