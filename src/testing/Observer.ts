@@ -34,9 +34,10 @@ export class Observer {
   private requests = 0
   /** Counts the moments at which nothing was left to do. */
   private rests = 0
+  /** The step at which a borrower last let go of a connection. */
+  private lastLetGo = -1
   private overtaken: Array<{
     readonly name: string
-    readonly by: FakeConnection
     readonly earlier: Request
     readonly of: Caller
   }> = []
@@ -91,6 +92,7 @@ export class Observer {
   letsGo(request: Request, exit: Exit.Exit<unknown, unknown>, leavesDirt: boolean): void {
     if (request.state !== "holding") return
     const connection = request.connection!
+    this.lastLetGo = this.world.step
     connection.borrowers--
     if (request.isExclusive) connection.isReserved = false
     connection.returning++
@@ -235,7 +237,7 @@ export class Observer {
         )
           continue
         const hasLeft = isInterrupted || isImpatient || now >= askedAt + millisOf(config.acquireTimeout)
-        if (!hasLeft) this.overtaken.push({ name: caller.name, by: request.connection!, earlier, of: other })
+        if (!hasLeft) this.overtaken.push({ name: caller.name, earlier, of: other })
       }
     }
   }
@@ -243,11 +245,11 @@ export class Observer {
   /** Who was served before, but is woken later in the same step, was not overtaken. */
   lookAtOvertaken(): void {
     if (this.overtaken.length === 0) return
-    const { config, setting } = this.world
-    // Every lease that ends spoils what is shared, if nobody can say that it left nothing behind.
-    const spoilsAlways = config.concurrency > 1 && setting.traits.resets && !setting.traits.inspects
-    for (const { by, earlier, name, of } of this.overtaken) {
-      if (earlier.state !== "asking" || earlier.isInterrupted || spoilsAlways || isSpoiled(by)) continue
+    // Where connections are shared, several may be served at once, and the first of them may spoil the connection before the
+    // others are told: these go back to their places in line, and were not overtaken.
+    const maySpoil = this.world.config.concurrency > 1 && this.lastLetGo === this.world.step
+    for (const { earlier, name, of } of this.overtaken) {
+      if (earlier.state !== "asking" || earlier.isInterrupted || maySpoil) continue
       this.world.breach(5, `${name} is served, and ${of.name} was there before`)
     }
     this.overtaken = []
@@ -273,13 +275,6 @@ export class Observer {
       this.world.breach(13, `${lent}, and has not been reset`)
   }
 }
-
-/**
- * Where connections are shared, several may be served at once, and the first of them may spoil the connection before the
- * others are told: these go back to their places in line, and were not overtaken.
- */
-const isSpoiled = ({ condemnedAt, isBroken, isDead, isDirty, isSuspect }: FakeConnection): boolean =>
-  isBroken || isDead || isDirty || isSuspect || condemnedAt < Infinity
 
 /** How something ended, in a word. */
 export const wordFor = (exit: Exit.Exit<unknown, unknown>): string => {
