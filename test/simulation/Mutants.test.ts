@@ -49,7 +49,7 @@ const run = (entry: string): Promise<string> =>
     execFile(
       process.execPath,
       ["--input-type=module", "-e", hunt, entry],
-      { cwd: root, timeout: 60_000 },
+      { cwd: root, timeout: 170_000 },
       (error, stdout, stderr) => (error === null ? resolve(stdout) : reject(new Error(stderr || error.message)))
     )
   })
@@ -75,7 +75,7 @@ describe("the simulation catches", () => {
         const found = await run(plant(mutant, String(index)))
         assert.match(found, /"promise":\d+/, `${seeds} seeds find nothing wrong`)
       },
-      120_000
+      180_000
     )
   }
 })
