@@ -34,8 +34,6 @@ export class Observer {
   private requests = 0
   /** Counts the moments at which nothing was left to do. */
   private rests = 0
-  /** The step at which a borrower last let go of a connection. */
-  private lastLetGo = -1
   private overtaken: Array<{
     readonly name: string
     readonly earlier: Request
@@ -92,7 +90,6 @@ export class Observer {
   letsGo(request: Request, exit: Exit.Exit<unknown, unknown>, leavesDirt: boolean): void {
     if (request.state !== "holding") return
     const connection = request.connection!
-    this.lastLetGo = this.world.step
     connection.borrowers--
     if (request.isExclusive) connection.isReserved = false
     connection.returning++
@@ -246,10 +243,10 @@ export class Observer {
   lookAtOvertaken(): void {
     if (this.overtaken.length === 0) return
     // Where connections are shared, several may be served at once, and the first of them may spoil the connection before the
-    // others are told: these go back to their places in line, and were not overtaken.
-    const maySpoil = this.world.config.concurrency > 1 && this.lastLetGo === this.world.step
+    // others are told: these go back to their places in line, and were not overtaken. There the audit looks at the lines.
+    const isShared = this.world.config.concurrency > 1
     for (const { earlier, name, of } of this.overtaken) {
-      if (earlier.state !== "asking" || earlier.isInterrupted || maySpoil) continue
+      if (earlier.state !== "asking" || earlier.isInterrupted || isShared) continue
       this.world.breach(5, `${name} is served, and ${of.name} was there before`)
     }
     this.overtaken = []
