@@ -108,7 +108,9 @@ export class Engine<A> {
     if (lease.id !== id) return
     if (outcome === "broken") this.foundBroken(lease.connection, now)
     const isMoreThanAReturn = Lending.release(this.ledger, lease, outcome, now)
-    if (isMoreThanAReturn || this.ledger.stuckSince !== undefined) this.plan(now)
+    // A return may find out that those are gone for whom a connection was cleared, or for whom a deadlock was feared.
+    const { clearing, stuckSince } = this.ledger
+    if (isMoreThanAReturn || stuckSince !== undefined || clearing.size > 0) this.plan(now)
   }
 
   /** The borrower does not want this connection to be lent again. */

@@ -442,3 +442,15 @@ describe("those who share and have waited for long", () => {
     assert.deepStrictEqual(pool.decided(), ["Changed paused", "Changed ready", "Serve a", "Serve b"])
   })
 })
+
+describe("a connection that was cleared for somebody whose time is over", () => {
+  it("has room again as soon as a plain return finds that out", () => {
+    const pool = EngineDriver.withIdle(2, { maxConnections: 2, concurrency: 2, acquireTimeout: 100 })
+    const loans = [pool.borrow(), pool.borrow()]
+    pool.wait("a", { isExclusive: true })
+    const [cleared] = pool.ledger.clearing
+    pool.pass(200)
+    pool.release(loans.find(({ connection }) => connection !== cleared)!)
+    assert.strictEqual(pool.ledger.clearing.size, 0)
+  })
+})
