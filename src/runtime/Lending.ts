@@ -6,15 +6,17 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
+import type { EffectPrimitive } from "effect/Tracer"
 import type { LeaseOutcome } from "../engine/Engine.ts"
 import type { Lease } from "../engine/Lease.ts"
 import type { AcquireError } from "../PoolError.ts"
 import type { BoundConnector } from "./BoundConnector.ts"
 import { Borrower, type Hold } from "./Borrower.ts"
-import { loansOf, noteLease, noteLeaseForScope } from "./Holding.ts"
+import { loansOf, type Note, noteEnded, noteLease, noteLeaseForScope } from "./Holding.ts"
 import type { PoolRuntime } from "./PoolRuntime.ts"
 import { refusalError } from "./Refusals.ts"
 import type { Resource } from "./Resource.ts"
@@ -45,32 +47,59 @@ export const borrowWhile = <A, B, E, R>(
   body: (connection: A) => Effect.Effect<B, E, R>
 ): Effect.Effect<B, E | AcquireError, R> =>
   Effect.withFiber((fiber) => {
-    // The release is installed before there is anything to release, and finds out here what there is.
-    let held: AnyLease<A> | undefined = undefined
-    let id = 0
-    const before = fiber.context
-    const hold = (lease: AnyLease<A>, fiber: AnyFiber): Effect.Effect<B, E, R> => {
-      held = lease
-      id = lease.id
-      lease.holder = fiber
-      if (runtime.watchesNesting) noteLease(runtime, lease, fiber)
-      return body(lease.connection.resource.exit.value)
-    }
-    return Effect.onExitPrimitive(
-      Effect.suspend<B, E | AcquireError, R>(() => {
-        const lease = leaseAtOnce(runtime, fiber, false)
-        return lease === undefined ? wait(runtime, hold, fiber, false) : hold(lease, fiber)
-      }),
-      (exit) => {
-        if (held !== undefined) {
-          if (runtime.watchesNesting) fiber.setContext(before)
-          giveBack(runtime, held, id, exit)
-        }
-        return undefined
-      }
-      // Not `interruptible`: an interrupt unwinds past such a handler without calling it, and the lease would leak.
-    )
+    const use = new Use(runtime, body, fiber)
+    // Not `interruptible`: an interrupt unwinds past such a handler without calling it, and the lease would leak.
+    const frame = Effect.onExitPrimitive(use, (exit) => use.end(exit))
+    // Installed in this very step, which says what the next one is. If that is the use, as it is today, it begins here and
+    // now: a step less, and they are what a use costs.
+    const next = (frame as unknown as EffectPrimitive<typeof frame>)["~effect/Effect/evaluate"](fiber)
+    return next === use ? use.asEffect() : next
   })
+
+/** One run of `use`: the lease, from its beginning to its end, and the note of it that the fiber carries meanwhile. */
+class Use<A, B, E, R> extends Effectable.Class<B, E | AcquireError, R> implements Note {
+  readonly pool: PoolRuntime<A>
+  readonly body: (connection: A) => Effect.Effect<B, E, R>
+  readonly fiber: AnyFiber
+  readonly around: Context.Context<never>
+  /** Installed before there is anything to release, its end finds out here what there is. */
+  lease: AnyLease<never> | undefined = undefined
+  id = 0
+
+  constructor(pool: PoolRuntime<A>, body: (connection: A) => Effect.Effect<B, E, R>, fiber: AnyFiber) {
+    super()
+    this.pool = pool
+    this.body = body
+    this.fiber = fiber
+    this.around = fiber.context
+  }
+
+  /** Begins it. */
+  asEffect(): Effect.Effect<B, E | AcquireError, R> {
+    const { fiber, pool } = this
+    const lease = leaseAtOnce(pool, fiber, false)
+    return lease === undefined ? wait(pool, (served) => this.hold(served), fiber, false) : this.hold(lease)
+  }
+
+  private hold(lease: AnyLease<A>): Effect.Effect<B, E, R> {
+    const { fiber, pool } = this
+    this.lease = lease as unknown as AnyLease<never>
+    this.id = lease.id
+    lease.holder = fiber
+    if (pool.watchesNesting) noteLease(this, fiber)
+    return this.body(lease.connection.resource.exit.value)
+  }
+
+  end(exit: Exit.Exit<B, E | AcquireError>): undefined {
+    const { fiber, id, lease, pool } = this
+    if (lease === undefined) return
+    if (pool.watchesNesting) {
+      fiber.setContext(this.around)
+      noteEnded()
+    }
+    giveBack(pool, lease as unknown as AnyLease<A>, id, exit)
+  }
+}
 
 /** A lease without a wait, if there is one to be had. */
 const leaseAtOnce = <A>(runtime: PoolRuntime<A>, fiber: AnyFiber, isExclusive: boolean): AnyLease<A> | undefined => {
@@ -109,6 +138,7 @@ const returnWithScope = <A>(runtime: PoolRuntime<A>, lease: AnyLease<A>, fiber: 
   lease.holder = fiber
   const scope = Context.getUnsafe(fiber.context, Scope.Scope)
   const release = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> => {
+    if (runtime.watchesNesting) noteEnded()
     giveBack(runtime, lease, id, exit)
     return Effect.void
   }
