@@ -38,7 +38,6 @@ export const openFailed = <A>(
 
 /** An attempt to have a connection failed. The next one is the retry schedule's to allow. */
 export const failed = <A>(ledger: Ledger<A>, { probeOf }: Connection<A>, kind: FailureKind, now: number): void => {
-  if (ledger.state === "draining") return
   const { outages } = ledger
   const startsOver = outages.current === undefined && outages.isSteady(now)
   if (outages.fail(probeOf, now)) ledger.decide({ _tag: "Backoff", kind, startsOver })

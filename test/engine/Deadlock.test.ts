@@ -30,6 +30,16 @@ describe("a holder that waits for the only connection", () => {
     assert.deepStrictEqual(refused(pool), ["Refuse a: deadlock"])
   })
 
+  it("is told though another lease it had has ended meanwhile", () => {
+    const { loans, pool } = lent(2)
+    pool.release(loans[0]!)
+    const other = pool.borrow()
+    other.lease.holder = "1"
+    pool.wait("a", { held: [other], holder: "1" })
+    pool.wait("b", { held: [loans[0]!, loans[1]!], holder: "2" })
+    assert.deepStrictEqual(refused(pool), ["Refuse b: deadlock"])
+  })
+
   it("is not told while the connection is another's", () => {
     const { pool } = lent(1)
     pool.wait("a", { holder: "2" })

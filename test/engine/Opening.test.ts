@@ -138,6 +138,15 @@ describe("the minimum", () => {
     assert.deepStrictEqual(pool.decided(), ["Changed ready", "Warming 2 of 2"])
   })
 
+  it("says how far it is, even if no connection of a batch has opened", () => {
+    const pool = new EngineDriver({ minConnections: 2 })
+    pool.start()
+    pool.decided()
+    pool.openFailed(1)
+    pool.openFailed(2)
+    assert.include(pool.decided(), "Warming 0 of 2")
+  })
+
   it("leaves a pool that has none ready at once, with nothing open", () => {
     const pool = new EngineDriver({ minConnections: 0 })
     pool.start()

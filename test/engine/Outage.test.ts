@@ -496,6 +496,26 @@ describe("a server that takes connections and drops them", () => {
   })
 })
 
+describe("connections that die one after the other", () => {
+  it("are no failed attempts if they have lived", () => {
+    const pool = EngineDriver.withIdle(4)
+    pool.pass(1000)
+    for (const id of [1, 2, 3, 4]) pool.died(id)
+    assert.isUndefined(pool.ledger.outage)
+  })
+})
+
+describe("the second failure of an outage", () => {
+  it("goes on with the schedule, though things have never been better", () => {
+    const pool = inOutage()
+    pool.backoffEnded()
+    pool.decided()
+    pool.openFailed(2)
+    assert.include(pool.decided(), "Backoff transient")
+    assert.isFalse(pool.startedOver)
+  })
+})
+
 describe("an outage in which a probe has become due that nobody needs", () => {
   it("makes no pool unavailable: nobody has looked", () => {
     const pool = EngineDriver.withIdle(0, { unavailableAfter: 1000 })
