@@ -79,14 +79,13 @@ const auditLeases = <A>(ledger: Ledger<A>, holds: Holds): void => {
   let length = 0
   let stuck = 0
   let surelyStuck = 0
-  for (let lease = ledger.leases.oldest; lease !== undefined; lease = lease.younger) {
+  for (const lease of ledger.leases) {
     length++
     if (lease.servedTo !== undefined) untaken++
     if (lease.servedTo?.isWoken === false) untold++
     if (lease.waitingHolders > 0) stuck++
     if (lease.waitingOwners > 0) surelyStuck++
     leasesOf.set(lease.connection, (leasesOf.get(lease.connection) ?? 0) + 1)
-    holds(lease.id > 0, () => "a lease that is over is listed")
     holds(
       lease.connection.state === "inUse",
       () => `lease ${lease.id} is of a connection that is ${lease.connection.state}`
@@ -97,6 +96,11 @@ const auditLeases = <A>(ledger: Ledger<A>, holds: Holds): void => {
     const found = leasesOf.get(connection) ?? 0
     holds(leases === found, () => `connection ${id} counts ${leases} leases and has ${found}`)
     holds(leases > 0 === (state === "inUse"), () => `connection ${id} has ${leases} leases and is ${state}`)
+    const [records, spare] = recordsOf(connection)
+    holds(
+      records === found + spare,
+      () => `connection ${id} has ${records} records, ${found} of them in use and ${spare} spare`
+    )
     holds(leases <= (isReserved ? 1 : concurrency), () => `connection ${id} has ${leases} leases, and room for fewer`)
   }
   const isUntold = Array.from(ledger.connections, (connection) => connection.untold).reduce((sum, one) => sum + one, 0)
@@ -106,6 +110,15 @@ const auditLeases = <A>(ledger: Ledger<A>, holds: Holds): void => {
   holds(ledger.leases.surelyStuck === surelyStuck, () => `${surelyStuck} leases are held by waiters for sure`)
   holds(ledger.leases.stuck === stuck, () => `${stuck} leases are held by waiters, ${ledger.leases.stuck} are counted`)
   holds(acquired - released === length - untaken, () => "what was acquired and not released is not what is lent")
+}
+
+/** How many records for leases it has, and how many of them are spare. */
+const recordsOf = <A>({ leaseRecords, spareLease }: Connection<A>): readonly [number, number] => {
+  let records = 0
+  let spare = 0
+  for (let lease = leaseRecords; lease !== undefined; lease = lease.sibling) records++
+  for (let lease = spareLease; lease !== undefined && spare <= records; lease = lease.spare) spare++
+  return [records, spare]
 }
 
 const auditIdle = <A>({ idle }: Ledger<A>, holds: Holds): void => {

@@ -83,7 +83,9 @@ export class Connection<A> {
   leases = 0
   /** How many of them were served to waiters that have not been told yet. */
   untold = 0
-  /** Records for further leases, linked through their `younger`: as many as have ever run at once. */
+  /** Its records for leases, linked through `sibling`: as many as have ever run at once. */
+  leaseRecords: Lease<A> | undefined = undefined
+  /** Those of them of which no loan is running, linked through `spare`. */
   spareLease: Lease<A> | undefined = undefined
   /** The lease that is running has it to itself, although connections are shared. */
   isReserved = false

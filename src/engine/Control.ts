@@ -82,9 +82,7 @@ export const drain = <A>(ledger: Ledger<A>, now: number): void => {
 
 /** Takes every lease back, and closes the connections under their borrowers. */
 export const revokeAll = <A>(ledger: Ledger<A>, reason: CloseReason, now: number): void => {
-  for (let lease = ledger.leases.oldest; lease !== undefined; lease = ledger.leases.oldest) {
-    revoke(ledger, lease, reason, now)
-  }
+  for (const lease of ledger.leases.oldestFirst()) revoke(ledger, lease, reason, now)
 }
 
 const revoke = <A>(ledger: Ledger<A>, lease: Lease<A>, reason: CloseReason, now: number): void => {

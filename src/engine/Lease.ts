@@ -5,11 +5,15 @@ import type { Waiter } from "./Waiters.ts"
  * A record of loans of one connection, one loan after the other, each with a number of its own. Whoever keeps the record
  * keeps the number with it: a release that comes twice, or too late, finds another number and nothing to release.
  *
- * It serves again and again because a fresh object for each loan, linked into lists that live long, was half of what the
- * engine's share of a lease cost.
+ * It serves again and again, and is in no list but its connection's, because a fresh object for each loan, linked into lists
+ * that live long, was half of what the engine's share of a lease cost.
  */
 export class Lease<A> {
   readonly connection: Connection<A>
+  /** The next record of the same connection, whether or not one of its loans is running. */
+  readonly sibling: Lease<A> | undefined
+  /** The next one to be used, while none of its loans is running. */
+  spare: Lease<A> | undefined = undefined
   /** The number of the running loan, counting from 1 in the pool; 0 when none is running. */
   id = 0
   since = 0
@@ -21,12 +25,10 @@ export class Lease<A> {
   servedTo: Waiter<A> | undefined = undefined
   /** Whoever holds it. The engine never looks into it. */
   holder: unknown = undefined
-  older: Lease<A> | undefined = undefined
-  /** The next one in the list it is in: of those that run, or of the spare ones of its connection. */
-  younger: Lease<A> | undefined = undefined
 
-  constructor(connection: Connection<A>) {
+  constructor(connection: Connection<A>, sibling: Lease<A> | undefined) {
     this.connection = connection
+    this.sibling = sibling
   }
 }
 
@@ -39,32 +41,31 @@ export interface Loan<A> {
 /** It has not ended: its record has not gone to another. */
 export const isRunning = <A>({ id, lease }: Loan<A>): boolean => lease.id === id
 
-/** The running leases, oldest first. */
+/** The running leases: how many there are, and which, through the records of the connections. */
 export class Leases<A> {
-  oldest: Lease<A> | undefined = undefined
-  youngest: Lease<A> | undefined = undefined
   length = 0
   /** How many have a holder that waits for this very pool. */
   stuck = 0
   /** How many have been taken by the very fiber that waits. */
   surelyStuck = 0
+  private readonly connections: ReadonlySet<Connection<A>>
 
-  add(lease: Lease<A>): void {
-    const { youngest } = this
-    lease.older = youngest
-    lease.younger = undefined
-    if (youngest === undefined) this.oldest = lease
-    else youngest.younger = lease
-    this.youngest = lease
-    this.length++
+  constructor(connections: ReadonlySet<Connection<A>>) {
+    this.connections = connections
   }
 
-  remove(lease: Lease<A>): void {
-    const { older, younger } = lease
-    if (older === undefined) this.oldest = younger
-    else older.younger = younger
-    if (younger === undefined) this.youngest = older
-    else younger.older = older
+  /** One connection after the other. */
+  *[Symbol.iterator](): Generator<Lease<A>> {
+    for (const { leaseRecords } of this.connections) {
+      for (let lease = leaseRecords; lease !== undefined; lease = lease.sibling) if (lease.id !== 0) yield lease
+    }
+  }
+
+  oldestFirst(): ReadonlyArray<Lease<A>> {
+    return Array.from(this).sort((self, that) => self.id - that.id)
+  }
+
+  ended(lease: Lease<A>): void {
     this.length--
     if (lease.waitingHolders > 0) this.loosen(lease)
   }

@@ -23,7 +23,7 @@ export class Ledger<A> {
   readonly connections = new Set<Connection<A>>()
   readonly idle = new IdleConnections<A>()
   readonly shareable = new ShareableConnections<A>()
-  readonly leases = new Leases<A>()
+  readonly leases = new Leases<A>(this.connections)
   readonly waiters = new Waiters<A>()
   readonly counters: Counters = noCounts()
   readonly recorder = new FlightRecorder()
@@ -187,11 +187,11 @@ export class Ledger<A> {
     }
     connection.leases++
     connection.uses++
-    const lease = connection.spareLease ?? new Lease(connection)
-    connection.spareLease = lease.younger
+    const lease = connection.spareLease ?? addLeaseRecord(connection)
+    connection.spareLease = lease.spare
     lease.id = ++this.lastLease
     lease.since = now
-    this.leases.add(lease)
+    this.leases.length++
     if (this.options.concurrency > 1) this.shareAfterLending(connection, isExclusive)
     return lease
   }
@@ -206,14 +206,14 @@ export class Ledger<A> {
   /** Ends a lease. When it was the last one, what becomes of the connection is for the caller to say. */
   endLease(lease: Lease<A>, end: LeaseEnd, now: number): void {
     const { connection } = lease
-    this.leases.remove(lease)
+    this.leases.ended(lease)
     // One that its waiter has not taken is nobody's yet, and neither its beginning nor its end is news.
     if (lease.servedTo === undefined) this.noteReleased(lease, lease.id, end, now)
     if (lease.servedTo?.isWoken === false) connection.untold--
     lease.id = 0
     lease.holder = undefined
     lease.servedTo = undefined
-    lease.younger = connection.spareLease
+    lease.spare = connection.spareLease
     connection.spareLease = lease
     if (--connection.leases > 0) return
     this.inUse--
@@ -401,14 +401,12 @@ export class Ledger<A> {
    */
   putBackUntold(connection: Connection<A>, now: number): void {
     if (this.isEnding) return
-    for (let lease = this.leases.youngest; lease !== undefined;) {
-      const { older, servedTo } = lease
-      if (lease.connection === connection && servedTo !== undefined && !servedTo.isWoken) {
-        connection.uses--
-        this.endLease(lease, "clean", now)
-        this.waitAgain(servedTo, now)
-      }
-      lease = older
+    for (let lease = connection.leaseRecords; lease !== undefined; lease = lease.sibling) {
+      const { servedTo } = lease
+      if (servedTo === undefined || servedTo.isWoken) continue
+      connection.uses--
+      this.endLease(lease, "clean", now)
+      this.waitAgain(servedTo, now)
     }
   }
 
@@ -465,3 +463,6 @@ export class Ledger<A> {
     }
   }
 }
+
+const addLeaseRecord = <A>(connection: Connection<A>): Lease<A> =>
+  (connection.leaseRecords = new Lease(connection, connection.leaseRecords))

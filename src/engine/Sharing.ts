@@ -77,8 +77,8 @@ export const serveFromRoom = <A>(ledger: Ledger<A>, now: number): void => {
 
 /** While connects fail, an old connection is better than none: those that have lost their room to their age have it again. */
 export const serveFromOldRoom = <A>(ledger: Ledger<A>, now: number): void => {
-  const { leases, waiters } = ledger
-  for (let lease = leases.oldest; lease !== undefined && waiters.sharing.length > 0; lease = lease.younger) {
-    offerRoom(ledger, lease.connection, now)
+  for (const connection of ledger.connections) {
+    if (ledger.waiters.sharing.length === 0) return
+    if (connection.state === "inUse") offerRoom(ledger, connection, now)
   }
 }

@@ -57,7 +57,8 @@ const diagnose = <A>(ledger: Ledger<A>): TimeoutDiagnosis => {
 const cycleOf = <A>({ leases }: Ledger<A>, waiter: Waiter<A> | undefined, now: number): ReadonlyArray<Holder> => {
   const own = new Set((waiter?.held ?? []).map(({ lease }) => lease))
   const cycle = Array.from(own, (lease) => holderOf(lease as Lease<unknown>, now))
-  for (let lease = leases.oldest; lease !== undefined && cycle.length < holdersNamed; lease = lease.younger) {
+  for (const lease of leases) {
+    if (cycle.length >= holdersNamed) break
     if (!own.has(lease)) cycle.push(holderOf(lease as Lease<unknown>, now))
   }
   return cycle

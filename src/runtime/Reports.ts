@@ -47,11 +47,7 @@ export const reportWarming = <A>(runtime: PoolRuntime<A>, open: number, minimum:
 export const reportRevoked = <A>(runtime: PoolRuntime<A>, leases: number): void => {
   const oldest: Array<string> = []
   const now = runtime.now()
-  for (
-    let lease = runtime.engine.ledger.leases.oldest;
-    lease !== undefined && oldest.length < 5;
-    lease = lease.younger
-  ) {
+  for (const lease of runtime.engine.ledger.leases.oldestFirst().slice(0, 5)) {
     const { connection, heldForMillis, holder } = holderOf(lease, now)
     oldest.push(`${holder} has had connection ${connection} for ${heldForMillis} ms`)
   }

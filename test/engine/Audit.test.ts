@@ -155,15 +155,23 @@ describe("a connection", () => {
 })
 
 describe("a lease", () => {
-  it("that is over is not listed", () => {
-    const names = planted(mixed(), ({ leases }) => (leases.oldest!.id = 0))
-    assert.deepStrictEqual(names, ["a lease that is over is listed"])
+  it("that is over is spare", () => {
+    const names = planted(mixed(), ({ leases }) => (leases.oldestFirst()[0]!.id = 0))
+    assert.include(names, "connection 2 has 1 records, 0 of them in use and 0 spare")
+  })
+
+  it("that is spare is over", () => {
+    const names = planted(mixed(), ({ leases }) => {
+      const [lease] = leases.oldestFirst()
+      lease!.connection.spareLease = lease!.spare = lease
+    })
+    assert.include(names, "connection 2 has 1 records, 1 of them in use and 2 spare")
   })
 
   it("is of a connection in use", () => {
     const pool = mixed()
-    const names = planted(pool, ({ leases }) => (leases.oldest!.connection.state = "closing"))
-    const { id } = pool.ledger.leases.oldest!
+    const names = planted(pool, ({ leases }) => (leases.oldestFirst()[0]!.connection.state = "closing"))
+    const { id } = pool.ledger.leases.oldestFirst()[0]!
     assert.include(names, `lease ${id} is of a connection that is closing`)
   })
 
@@ -184,8 +192,8 @@ describe("a lease", () => {
 
   it("counts its holders who wait", () => {
     const names = planted(mixed(), ({ leases }) => {
-      leases.oldest!.waitingHolders = 1
-      leases.oldest!.waitingOwners = 1
+      leases.oldestFirst()[0]!.waitingHolders = 1
+      leases.oldestFirst()[0]!.waitingOwners = 1
     })
     assert.deepStrictEqual(names, [
       "1 leases are held by waiters for sure",
@@ -194,7 +202,7 @@ describe("a lease", () => {
   })
 
   it("that nobody has taken yet is not acquired", () => {
-    const names = planted(mixed(), ({ leases }) => (leases.oldest!.servedTo = new NamedWaiter("a")))
+    const names = planted(mixed(), ({ leases }) => (leases.oldestFirst()[0]!.servedTo = new NamedWaiter("a")))
     assert.include(names, "what was acquired and not released is not what is lent")
   })
 })
@@ -273,7 +281,7 @@ describe("the list of those with room", () => {
 describe("a connection that is being cleared", () => {
   it("knows that it is", () => {
     const pool = mixed({ concurrency: 2 })
-    const names = planted(pool, ({ clearing, leases }) => clearing.add(leases.oldest!.connection))
+    const names = planted(pool, ({ clearing, leases }) => clearing.add(leases.oldestFirst()[0]!.connection))
     assert.deepStrictEqual(names, ["connection 2 is being cleared, but not in use"])
   })
 
