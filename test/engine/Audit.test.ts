@@ -201,6 +201,11 @@ describe("a lease", () => {
     ])
   })
 
+  it("that nobody knows of yet is counted by its connection", () => {
+    const names = planted(mixed(), ({ leases }) => leases.oldestFirst()[0]!.connection.untold++)
+    assert.deepStrictEqual(names, ["0 leases are known to nobody yet, 1 are counted"])
+  })
+
   it("that nobody has taken yet is not acquired", () => {
     const names = planted(mixed(), ({ leases }) => (leases.oldestFirst()[0]!.servedTo = new NamedWaiter("a")))
     assert.include(names, "what was acquired and not released is not what is lent")

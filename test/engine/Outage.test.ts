@@ -505,6 +505,15 @@ describe("connections that die one after the other", () => {
   })
 })
 
+describe("a backoff step of an outage that has ended", () => {
+  it("asks for nothing when it ends", () => {
+    const pool = EngineDriver.withIdle(1)
+    const before = pool.snapshot()
+    pool.backoffEnded()
+    assert.deepStrictEqual([pool.snapshot(), pool.decided()], [before, []])
+  })
+})
+
 describe("the second failure of an outage", () => {
   it("goes on with the schedule, though things have never been better", () => {
     const pool = inOutage()

@@ -137,6 +137,13 @@ describe("a reset that fails", () => {
     pool.closed(1)
     assert.deepStrictEqual(pool.decided(), ["Close 1: resetFailed", "Open 2"])
   })
+
+  it("has the minimum restored at once, where there is room", () => {
+    const pool = released("dirty", { maxConnections: 2, minConnections: 1, warmupDelay: 0 })
+    pool.decided()
+    pool.resetDone(1, false)
+    assert.deepStrictEqual(pool.decided(), ["Close 1: resetFailed", "Open 2"])
+  })
 })
 
 describe("a connection that its borrower discards", () => {

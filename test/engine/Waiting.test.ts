@@ -330,3 +330,37 @@ describe("a pool that refuses", () => {
     assert.strictEqual(second.acquire - first.acquire, 1)
   })
 })
+
+describe("a waiter that was served", () => {
+  it("is to be woken once", () => {
+    const { loan, pool } = busy()
+    const waiter = pool.wait("a")
+    pool.release(loan)
+    assert.deepStrictEqual([pool.wake(waiter), pool.wake(waiter)], [true, false])
+  })
+
+  it("is not to be woken if it has left", () => {
+    const { loan, pool } = busy()
+    const waiter = pool.wait("a")
+    pool.release(loan)
+    pool.cancel(waiter)
+    assert.isFalse(pool.wake(waiter))
+  })
+})
+
+describe("something to spare", () => {
+  it("is an idle connection", () => {
+    const pool = EngineDriver.withIdle(1)
+    const before = pool.engine.hasSpare
+    pool.borrow()
+    assert.deepStrictEqual([before, pool.engine.hasSpare], [true, false])
+  })
+
+  it("is room on a connection that is shared", () => {
+    const pool = EngineDriver.withIdle(1, { concurrency: 2 })
+    pool.borrow()
+    const before = pool.engine.hasSpare
+    pool.borrow()
+    assert.deepStrictEqual([before, pool.engine.hasSpare], [true, false])
+  })
+})
