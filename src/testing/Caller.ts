@@ -26,6 +26,8 @@ export class Request {
   readonly isExclusive: boolean
   connection: FakeConnection | undefined = undefined
   returnedAt = 0
+  /** It leaves something behind, or has found the connection to be of no use. */
+  isSpoiling = false
 
   constructor(
     id: number,

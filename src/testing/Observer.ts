@@ -93,7 +93,7 @@ export class Observer {
     connection.borrowers--
     if (request.isExclusive) connection.isReserved = false
     connection.returning++
-    if (leavesDirt || exit._tag === "Failure") connection.spoiledAt = this.world.step
+    request.isSpoiling = leavesDirt || exit._tag === "Failure"
     if (leavesDirt) connection.isDirty = true
     request.state = "returning"
     request.returnedAt = this.world.now
@@ -102,9 +102,10 @@ export class Observer {
     else if (Cause.squash(exit.cause) === "fatal") connection.isBroken = true
   }
 
-  /** The pool has heard of it. */
-  hasReturned(request: Request): void {
-    request.connection!.returning--
+  /** The pool has heard of it: a fiber may have yielded between letting go and saying so. */
+  hasReturned({ connection, isSpoiling }: Request): void {
+    connection!.returning--
+    if (isSpoiling) connection!.spoiledAt = this.world.step
   }
 
   ends(caller: Caller, request: Request, exit: Exit.Exit<unknown, unknown>): void {

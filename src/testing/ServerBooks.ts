@@ -39,7 +39,7 @@ export interface FakeConnection {
   isBroken: boolean
   condemnedAt: number
   borrowers: number
-  /** The step at which a borrower last left something behind, or found it to be of no use. */
+  /** The last step at which the pool may not have known that a borrower had left something behind, or found it of no use. */
   spoiledAt: number
   /** Borrowers that have let go, of which the pool may not have heard yet. */
   returning: number
