@@ -9,6 +9,13 @@ describe("a pool that is recycled", () => {
     assert.deepStrictEqual(pool.decided(), ["Close 1: recycled", "Close 2: recycled"])
   })
 
+  it("replaces them in a second in which no more may be retired, too", () => {
+    const pool = EngineDriver.withIdle(3, { idleTimeout: 1000 })
+    pool.advance(1000)
+    pool.recycle()
+    assert.deepStrictEqual(pool.decided(), ["Close 1: idleTimeout", "Close 2: recycled", "Close 3: recycled"])
+  })
+
   it("goes on with the next, a second later", () => {
     const pool = EngineDriver.withIdle(4, { maxConnecting: 2 })
     pool.recycle()

@@ -165,6 +165,26 @@ describe("a waiter where connections are shared", () => {
 })
 
 describe("room", () => {
+  it("is taken back from one who has not been told yet, when another leaves the connection dirty", () => {
+    const pool = EngineDriver.withIdle(1, { concurrency: 2, maxConnections: 1 })
+    const loans = [pool.borrow(), pool.borrow()]
+    const waiter = pool.wait("a")
+    pool.release(loans[0]!)
+    const served = waiter.state
+    pool.release(loans[1]!, "dirty")
+    assert.deepStrictEqual([served, waiter.state, pool.ledger.waiting], ["served", "waiting", 1])
+  })
+
+  it("is left to one who has been told", () => {
+    const pool = EngineDriver.withIdle(1, { concurrency: 2, maxConnections: 1 })
+    const loans = [pool.borrow(), pool.borrow()]
+    const waiter = pool.wait("a")
+    pool.release(loans[0]!)
+    pool.wake(waiter)
+    pool.release(loans[1]!, "dirty")
+    assert.strictEqual(waiter.state, "served")
+  })
+
   it("is not given on a connection that a lease may have left dirty, until its last lease has ended", () => {
     const { loans, pool } = busy(2)
     pool.release(loans[0]!, "dirty")
