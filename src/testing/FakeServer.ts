@@ -148,6 +148,7 @@ export class FakeServer {
 
   private readonly check = (connection: FakeConnection): Effect.Effect<void, ServerError> =>
     Effect.suspend(() => {
+      this.books.checks++
       const { checkHangs, workLatency } = this.faults
       const { checkTimeout } = this.books.witness.config
       const task = { what: `check ${connection.id}`, hangs: checkHangs, latency: workLatency, timeout: checkTimeout }

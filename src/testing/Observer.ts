@@ -204,9 +204,11 @@ export class Observer {
       status.lastFailure === undefined
     if (!isIdle) this.sameSince = undefined
     else {
-      // Every check that ends may have another begin, and every one has its time.
+      // Every check that ends may have another begin, and every one has its time. Where doubt has risen meanwhile, it is
+      // another one of the same connection, and the numbers are as before.
       const { acquired, cancelled, checking, closed, idle, timedOut, waiting } = status
-      const seen = [acquired, cancelled, checking, closed, idle, timedOut, waiting, stalled].join()
+      const { checks } = this.world.server.books
+      const seen = [acquired, cancelled, checking, checks, closed, idle, timedOut, waiting, stalled].join()
       if (this.sameSince?.seen !== seen) this.sameSince = { at: now, seen }
       else if (now > this.sameSince.at + patience + rounding) {
         this.world.breach(12, `nothing is opened for ${waiting} waiters since ${this.sameSince.at}`)

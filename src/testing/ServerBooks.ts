@@ -85,6 +85,8 @@ export class ServerBooks {
    * when the pool first had cause to wait.
    */
   private outage: { attempts: number; replaced: number; firstFailureAt: number | undefined } | undefined = undefined
+  /** How many checks have begun. */
+  checks = 0
 
   constructor(witness: Witness) {
     this.witness = witness
