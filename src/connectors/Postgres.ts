@@ -51,9 +51,10 @@ export interface Options {
   /**
    * When a returned connection is made as new, at the cost of two round trips that no borrower waits for.
    *
-   * - `"whenDirty"` (default): after a lease that ran anything but plain `select`, `insert`, `update`, `delete`, `merge`,
-   *   `values`, `table`, `with` or `show`, or one of these with an advisory lock, `set_config` or a temporary table in
-   *   it. State that is set inside a function of yours is not seen: use `"always"`.
+   * - `"whenDirty"` (default): after a lease that has left a transaction open, or ran anything but plain `select`, `insert`,
+   *   `update`, `delete`, `merge`, `values`, `table`, `with` or `show` and the statements that begin and end a transaction,
+   *   or one of these with an advisory lock, `set_config` or a temporary table in it. State that is set inside a function
+   *   of yours is not seen: use `"always"`.
    * - `"always"`, `"never"`: as they say.
    */
   readonly reset?: "whenDirty" | "always" | "never" | undefined
@@ -104,11 +105,12 @@ export const connector = (options: Options = {}): Connector.Connector<PgConnecti
     check: Session.check,
     reset: resetMode === "never" ? Session.settle : Session.reset,
     inspect: (connection) => {
-      const { cancels, isDirty, socket } = Session.sessionOf(connection)
+      const session = Session.sessionOf(connection)
+      const { cancels, socket } = session
       // The driver has given up on it; the event that says so comes in a later turn.
       if (socket.destroyed) return "broken"
       if (cancels.mayArrive || resetMode === "always") return "dirty"
-      return isDirty && resetMode !== "never" ? "dirty" : "clean"
+      return resetMode === "never" || Session.isAsNew(session) ? "clean" : "dirty"
     },
     closed: Session.closed,
     classify,
@@ -276,7 +278,7 @@ const connect = (options: Options, target: Target): Effect.Effect<PgConnection.P
     // Registered first, so that it runs after the driver has said goodbye.
     const part = Effect.addFinalizer(() => Effect.sync(() => socket && partFrom(socket)))
     const make = Effect.map(PgConnection.make(driverConfig), (base) =>
-      Session.watched({ base, socket: socket!, cancels, isDirty: false })
+      Session.watched({ base, socket: socket!, cancels, isDirty: false, begun: 0, ended: 0 })
     )
     return Effect.andThen(part, make)
   })

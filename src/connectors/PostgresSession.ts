@@ -5,7 +5,7 @@ import * as Fiber from "effect/Fiber"
 import type { SqlError } from "effect/sql/SqlError"
 import type * as Net from "node:net"
 import type { CancelRequests } from "./PostgresCancel.ts"
-import { leavesSessionState } from "./PostgresStatement.ts"
+import { sessionEffectOf } from "./PostgresStatement.ts"
 
 /** What the pool's own code needs of a connection, and its borrower need not know. */
 export interface Session {
@@ -13,7 +13,13 @@ export interface Session {
   readonly socket: Net.Socket
   readonly cancels: CancelRequests
   isDirty: boolean
+  /** How many transactions have been begun on it, and how many of these have ended. */
+  begun: number
+  ended: number
 }
+
+/** Whether it is as it was when it was opened, as far as its statements say. */
+export const isAsNew = ({ begun, ended, isDirty }: Session): boolean => !isDirty && ended === begun
 
 /** Sessions by the connection that borrowers hold, for as long as somebody holds it. */
 const sessions = new WeakMap<PgConnection.PgConnection, Session>()
@@ -23,8 +29,14 @@ export const sessionOf = (connection: PgConnection.PgConnection): Session => ses
 /** The connection as its borrowers see it: the driver's own, which also notes what may leave something behind. */
 export const watched = (session: Session): PgConnection.PgConnection => {
   const { base } = session
-  const note = (sql: string): void => {
-    if (!session.isDirty && leavesSessionState(sql)) session.isDirty = true
+  /** Notes what a statement does when it runs. */
+  const noting = <X>(sql: string, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> => {
+    const effect = sessionEffectOf(sql)
+    if (effect === "nothing") return statement
+    if (effect === "begins") return beginning(session, statement)
+    if (effect === "ends") return ending(session, statement)
+    session.isDirty = true
+    return statement
   }
   const noteAnd = <X, E, R>(effect: Effect.Effect<X, E, R>): Effect.Effect<X, E, R> =>
     Effect.suspend(() => {
@@ -32,16 +44,13 @@ export const watched = (session: Session): PgConnection.PgConnection => {
       return effect
     })
   const connection: PgConnection.PgConnection = Object.assign(Object.create(base) as PgConnection.PgConnection, {
-    query: (sql: string, params?: ReadonlyArray<unknown>, prepare?: boolean) => {
-      note(sql)
-      return base.query(sql, params, prepare)
-    },
-    queryValues: (sql: string, params?: ReadonlyArray<unknown>, prepare?: boolean) => {
-      note(sql)
-      return base.queryValues(sql, params, prepare)
-    },
+    query: (sql: string, params?: ReadonlyArray<unknown>, prepare?: boolean) =>
+      noting(sql, base.query(sql, params, prepare)),
+    queryValues: (sql: string, params?: ReadonlyArray<unknown>, prepare?: boolean) =>
+      noting(sql, base.queryValues(sql, params, prepare)),
     stream: (sql: string, params?: ReadonlyArray<unknown>) => {
-      note(sql)
+      // Nobody sees how a stream ends: the statements that a stream is made for have no need of it.
+      if (sessionEffectOf(sql) !== "nothing") session.isDirty = true
       return base.stream(sql, params)
     },
     // What runs on a pinned connection or a listener is not seen here.
@@ -51,6 +60,26 @@ export const watched = (session: Session): PgConnection.PgConnection => {
   sessions.set(connection, session)
   return connection
 }
+
+/** From here on a transaction may be open, whatever comes of the statement. */
+const beginning = <X>(session: Session, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
+  Effect.suspend(() => {
+    session.begun++
+    return statement
+  })
+
+/**
+ * A transaction is over when the server has said so. All that were begun before are: the server runs statements in the order
+ * in which they come. One begun while this end is on its way is not.
+ */
+const ending = <X>(session: Session, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
+  Effect.suspend(() => {
+    const { begun } = session
+    return Effect.map(statement, (result) => {
+      session.ended = Math.max(session.ended, begun)
+      return result
+    })
+  })
 
 /**
  * Everything that `DISCARD ALL` does, except for forgetting the driver's own prepared statements: it would go on using
@@ -101,6 +130,7 @@ export const reset = (connection: PgConnection.PgConnection): Effect.Effect<void
       session.base.query(forget, [], false),
       Effect.sync(() => {
         session.isDirty = false
+        session.ended = session.begun
       })
     )
   )

@@ -6,6 +6,23 @@
 const plain =
   /^(?:\s|\(|--[^\n]*(?:\n|$)|\/\*[^*/]*(?:(?:\*(?!\/)|\/(?!\*))[^*/]*)*\*\/)*(?:select|insert|update|delete|merge|values|table|with|show)\b/i
 
+/**
+ * What begins and ends a transaction, and nothing else besides: in a text of several statements another one may hide.
+ * `and chain` begins the next one, and a name is a word of letters, digits and underscores here.
+ */
+const transactionMode =
+  "(?:isolation\\s+level\\s+(?:serializable|repeatable\\s+read|read\\s+(?:un)?committed)|read\\s+(?:only|write)|(?:not\\s+)?deferrable)"
+const begin = new RegExp(
+  `^\\s*(?:begin(?:\\s+(?:work|transaction))?|start\\s+transaction)(?:\\s+${transactionMode}(?:(?:\\s*,\\s*|\\s+)${transactionMode})*)?\\s*;?\\s*$`,
+  "i"
+)
+const end = /^\s*(?:commit|end|rollback|abort)(?:\s+(?:work|transaction))?(?:\s+and\s+no\s+chain)?\s*;?\s*$/i
+const savepoint =
+  /^\s*(?:savepoint|release(?:\s+savepoint)?|rollback(?:\s+(?:work|transaction))?\s+to(?:\s+savepoint)?)\s+\w+\s*;?\s*$/i
+
+/** None of these is longer. Some of the patterns take quadratic time, which must not matter. */
+const longestOfTransactions = 200
+
 /** What a plain statement may still do to its session. */
 const lasting = /\bset_config\b|\bpg_(?:try_)?advisory_|\bpg_temp|\btemp(?:orary)?\b/i
 
@@ -15,19 +32,32 @@ const maxRemembered = 1000
 /** A longer statement is most likely made for the occasion, and expensive to keep. */
 const maxRememberedLength = 2000
 
-const remembered = new Map<string, boolean>()
-
 /**
- * Whether a statement may leave something behind in its session: an open transaction, a setting, a lock, a listener, a
- * temporary table. When in doubt it may.
+ * What a statement does to its session.
+ *
+ * - `nothing` that outlasts the transaction it is in, or itself.
+ * - `begins`, `ends`: a transaction, if it succeeds. A savepoint does nothing that the end of its transaction leaves.
+ * - `lasts`: it may leave a setting, a lock, a listener, a temporary table. When in doubt it may.
  */
-export const leavesSessionState = (sql: string): boolean => {
+export type SessionEffect = "nothing" | "begins" | "ends" | "lasts"
+
+const remembered = new Map<string, SessionEffect>()
+
+export const sessionEffectOf = (sql: string): SessionEffect => {
   const known = remembered.get(sql)
   if (known !== undefined) return known
-  const leaves = !plain.test(sql) || lasting.test(sql)
+  const effect = judge(sql)
   if (sql.length <= maxRememberedLength) {
     if (remembered.size >= maxRemembered) remembered.clear()
-    remembered.set(sql, leaves)
+    remembered.set(sql, effect)
   }
-  return leaves
+  return effect
+}
+
+const judge = (sql: string): SessionEffect => {
+  if (plain.test(sql)) return lasting.test(sql) ? "lasts" : "nothing"
+  if (sql.length > longestOfTransactions) return "lasts"
+  if (begin.test(sql)) return "begins"
+  if (end.test(sql)) return "ends"
+  return savepoint.test(sql) ? "nothing" : "lasts"
 }

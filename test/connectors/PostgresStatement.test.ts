@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { leavesSessionState } from "../../src/connectors/PostgresStatement.ts"
+import { sessionEffectOf } from "../../src/connectors/PostgresStatement.ts"
+
+const leaves = (sql: string): boolean => sessionEffectOf(sql) === "lasts"
 
 const leavesNothing = [
   "select 1",
@@ -18,11 +20,6 @@ const leavesNothing = [
 ]
 
 const leavesSomething = [
-  "begin",
-  "start transaction",
-  "commit",
-  "rollback",
-  "savepoint here",
   "set search_path = app",
   "set local work_mem = '1GB'",
   "set role reader",
@@ -43,13 +40,13 @@ const leavesSomething = [
   "explain analyze create temp table scratch as select 1"
 ]
 
-describe("leavesSessionState", () => {
+describe("what a statement leaves in its session", () => {
   it.each(leavesNothing)("%s: leaves nothing behind", (sql) => {
-    assert.isFalse(leavesSessionState(sql))
+    assert.isFalse(leaves(sql))
   })
 
   it.each(leavesSomething)("%s: may leave something behind", (sql) => {
-    assert.isTrue(leavesSessionState(sql))
+    assert.isTrue(leaves(sql))
   })
 
   it.each([
@@ -59,7 +56,7 @@ describe("leavesSessionState", () => {
     "with s as (select set_config('search_path', 'app', false)) select * from s",
     "update orders set total = 1 where set_config('a.b', 'c', false) = 'c'"
   ])("%s: a plain statement may set a setting", (sql) => {
-    assert.isTrue(leavesSessionState(sql))
+    assert.isTrue(leaves(sql))
   })
 
   it.each([
@@ -69,7 +66,7 @@ describe("leavesSessionState", () => {
     "select pg_advisory_unlock_all()",
     "insert into locks select pg_try_advisory_lock_shared(7)"
   ])("%s: a plain statement may take a lock of the session", (sql) => {
-    assert.isTrue(leavesSessionState(sql))
+    assert.isTrue(leaves(sql))
   })
 
   it.each([
@@ -80,7 +77,7 @@ describe("leavesSessionState", () => {
     "select 1 as one into pg_temp.t",
     "select 1 as one into/**/temp t"
   ])("%s: a plain statement may make a temporary table", (sql) => {
-    assert.isTrue(leavesSessionState(sql))
+    assert.isTrue(leaves(sql))
   })
 
   it.each([
@@ -93,7 +90,7 @@ describe("leavesSessionState", () => {
     "(select 1) union (select 2)",
     "( ( select 1 ) )"
   ])("%j: what stands before the first word does not hide it", (sql) => {
-    assert.isFalse(leavesSessionState(sql))
+    assert.isFalse(leaves(sql))
   })
 
   it.each([
@@ -111,23 +108,23 @@ describe("leavesSessionState", () => {
     "-- nothing",
     ";"
   ])("%j: a word that only looks like a plain one does not pass for it", (sql) => {
-    assert.isTrue(leavesSessionState(sql))
+    assert.isTrue(leaves(sql))
   })
 
   it("gives the same answer when it is asked again", () => {
     for (let round = 0; round < 3; round++) {
-      assert.isFalse(leavesSessionState("select 'again'"))
-      assert.isTrue(leavesSessionState("set application_name = 'again'"))
+      assert.isFalse(leaves("select 'again'"))
+      assert.isTrue(leaves("set application_name = 'again'"))
     }
   })
 
   it("keeps answering rightly when there are more statements than it remembers", () => {
     for (let n = 0; n < 5000; n++) {
-      assert.isFalse(leavesSessionState(`select ${n}`))
-      assert.isTrue(leavesSessionState(`set work_mem = ${n}`))
+      assert.isFalse(leaves(`select ${n}`))
+      assert.isTrue(leaves(`set work_mem = ${n}`))
     }
-    assert.isFalse(leavesSessionState("select 0"))
-    assert.isTrue(leavesSessionState("set work_mem = 0"))
+    assert.isFalse(leaves("select 0"))
+    assert.isTrue(leaves("set work_mem = 0"))
   })
 
   // Each of these would keep a matcher that backtracks busy until the end of days, and this test with it.
@@ -138,7 +135,70 @@ describe("leavesSessionState", () => {
     ["many parentheses", `${" (".repeat(100_000)}set role reader`, true],
     ["comments that never close", "/* never closed".repeat(50_000), true],
     ["line comments that lead nowhere", "--\n".repeat(100_000), true]
-  ])("answers for %s", (_, sql, leaves) => {
-    assert.strictEqual(leavesSessionState(sql), leaves)
+  ])("answers for %s", (_, sql, expected) => {
+    assert.strictEqual(leaves(sql), expected)
+  })
+})
+
+const begins = [
+  "begin",
+  "BEGIN;",
+  " begin work ",
+  "begin transaction isolation level serializable",
+  "begin isolation level repeatable read, read only, deferrable",
+  "begin read write",
+  "start transaction",
+  "START TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY;"
+]
+const ends = [
+  "commit",
+  "COMMIT;",
+  "commit work",
+  "end",
+  "end transaction",
+  "rollback",
+  "abort",
+  "rollback and no chain"
+]
+const within = [
+  "savepoint here",
+  "release here",
+  "release savepoint here",
+  "rollback to here",
+  "rollback to savepoint effect_sql_1",
+  "ROLLBACK WORK TO SAVEPOINT here;"
+]
+const more = [
+  "commit and chain",
+  "rollback and chain",
+  "begin; set role reader",
+  "begin read only; listen orders",
+  "commit; set role reader",
+  "commit prepared 'seven'",
+  "rollback prepared 'seven'",
+  "begin isolation level snapshot",
+  "rollback to here; set role reader",
+  "savepoint a; begin",
+  "set transaction isolation level serializable",
+  "prepare transaction 'seven'",
+  "beginning",
+  `begin${" ".repeat(100_000)}read only${" ".repeat(100_000)}x`
+]
+
+describe("what a statement does to a transaction", () => {
+  it.each(begins)("%s: begins one", (sql) => {
+    assert.strictEqual(sessionEffectOf(sql), "begins")
+  })
+
+  it.each(ends)("%s: ends it", (sql) => {
+    assert.strictEqual(sessionEffectOf(sql), "ends")
+  })
+
+  it.each(within)("%s: leaves nothing that its end would not take", (sql) => {
+    assert.strictEqual(sessionEffectOf(sql), "nothing")
+  })
+
+  it.each(more)("%j: may do more than that", (sql) => {
+    assert.strictEqual(sessionEffectOf(sql), "lasts")
   })
 })

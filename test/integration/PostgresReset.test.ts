@@ -164,6 +164,57 @@ layer(serverWith(), live)("Postgres.connector: between two borrowers", (it) => {
     })
   )
 
+  it.effect.each([
+    { name: "committed", statements: ["begin", "insert into orders values (7)", "commit"] },
+    {
+      name: "rolled back",
+      statements: ["begin isolation level serializable", "savepoint a", "rollback to a", "rollback"]
+    },
+    { name: "failed, and rolled back", statements: ["begin", "select 1 / 0", "rollback"] },
+    { name: "failed, and committed in vain", statements: ["begin", "select 1 / 0", "commit"] }
+  ])("has nothing to reset after a transaction that was $name", ({ statements }) =>
+    Effect.gen(function* () {
+      const outside = yield* prepareServer
+      const pool = yield* makePool("ended")
+      yield* ConnectionPool.use(pool, (connection) => runAll(connection, statements))
+      const { idle, resetting } = yield* ConnectionPool.status(pool)
+      assert.deepStrictEqual({ idle, resetting }, { idle: 1, resetting: 0 })
+      const state = yield* valueOf(outside, "select state from pg_stat_activity where application_name = 'ended'")
+      assert.strictEqual(state, "idle", "as the server sees it")
+    })
+  )
+
+  it.effect.each([
+    {
+      name: "begun again by the same effect",
+      run: (connection: Connection): Effect.Effect<unknown, unknown> => {
+        const begin = connection.query("begin")
+        return Effect.andThen(begin, Effect.andThen(connection.query("commit"), begin))
+      }
+    },
+    {
+      name: "begun while the end of the one before was on its way",
+      run: (connection: Connection): Effect.Effect<unknown, unknown> =>
+        Effect.andThen(
+          connection.query("begin"),
+          Effect.all([connection.query("commit"), connection.query("begin")], { concurrency: "unbounded" })
+        )
+    },
+    {
+      name: "chained",
+      run: (connection: Connection): Effect.Effect<unknown, unknown> =>
+        runAll(connection, ["begin", "commit and chain"])
+    }
+  ])("resets a transaction that was $name", ({ run }) =>
+    Effect.gen(function* () {
+      yield* prepareServer
+      const pool = yield* makePool("open")
+      yield* ConnectionPool.use(pool, run)
+      assert.strictEqual((yield* ConnectionPool.status(pool)).resetting, 1)
+      yield* restored(pool)
+    })
+  )
+
   it.effect("lets the next borrower's work be seen by others at once, after a transaction was left open", () =>
     Effect.gen(function* () {
       const outside = yield* prepareServer

@@ -1,13 +1,13 @@
 import { assert, describe, layer } from "@effect/vitest"
 import * as PgConnection from "@effect/sql-pg/PgConnection"
 import { Context, Effect, Fiber, Layer, Logger, Redacted } from "effect"
-import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import * as ConnectionPool from "../../src/ConnectionPool.ts"
 import * as Postgres from "../../src/connectors/Postgres.ts"
 import type { Input } from "../../src/PoolConfig.ts"
+import * as Certificate from "../support/Certificate.ts"
 import { eventually } from "../support/Eventually.ts"
 import * as PostgresServer from "../support/PostgresServer.ts"
 import { type Connection, connectFailure, live, single, valueOf } from "./Server.ts"
@@ -24,16 +24,7 @@ const accessRules = [
   "host    all all       127.0.0.1/32 scram-sha-256"
 ].join("\n")
 
-const certificate = (folder: string, name: string): { readonly cert: string; readonly key: string } | undefined => {
-  const cert = path.join(folder, `${name}.crt`)
-  const key = path.join(folder, `${name}.key`)
-  const subject = ["-subj", `/CN=${name}`, "-addext", `subjectAltName=DNS:${name}`]
-  const args = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", cert, ...subject]
-  return spawnSync("openssl", args, { stdio: "ignore" }).status === 0 ? { cert, key } : undefined
-}
-
-const hasOpenssl = spawnSync("openssl", ["version"], { stdio: "ignore" }).status === 0
-if (!hasOpenssl) console.warn("the tests of TLS are skipped: no openssl to make a certificate with")
+if (!Certificate.hasOpenssl) console.warn("the tests of TLS are skipped: no openssl to make a certificate with")
 
 /** A server that asks for passwords and speaks TLS, and the certificate it shows. */
 class SecureServer extends Context.Service<
@@ -51,15 +42,12 @@ class SecureServer extends Context.Service<
         fs.chmodSync(folder, 0o755)
         const rules = path.join(folder, "hba.conf")
         fs.writeFileSync(rules, accessRules, { mode: 0o644 })
-        const own = hasOpenssl ? certificate(folder, "database.test") : undefined
-        const other = hasOpenssl ? certificate(folder, "other.test") : undefined
-        // PostgreSQL refuses a key that others may read, and runs as another user when we are root.
-        if (own !== undefined) fs.chmodSync(own.key, 0o600)
-        if (own !== undefined && process.getuid?.() === 0) fs.chownSync(own.key, 65_534, 65_534)
+        const own = Certificate.make(folder, "database.test")
+        const other = Certificate.make(folder, "other.test")
         const read = (file: string | undefined) => (file === undefined ? "" : fs.readFileSync(file, "utf8"))
         return { rules, own, ca: read(own?.cert), otherCa: read(other?.cert) }
       })
-      const tls = files.own && { ssl: "on", ssl_cert_file: files.own.cert, ssl_key_file: files.own.key }
+      const tls = files.own && Certificate.postgresSettings(files.own)
       const server = yield* PostgresServer.make({ hba_file: files.rules, ...tls })
       const outside = yield* PgConnection.make({ url: Redacted.make(server.url) })
       for (const role of ["guest", "encrypted", "hashed", "clear"]) yield* outside.query(`create role ${role} login`)
@@ -201,7 +189,7 @@ layer(SecureServer.layer, live)("Postgres.connector", (it) => {
     )
   })
 
-  describe.skipIf(!hasOpenssl)("TLS", () => {
+  describe.skipIf(!Certificate.hasOpenssl)("TLS", () => {
     const isEncrypted = (connection: Connection) =>
       valueOf(connection, "select ssl from pg_stat_ssl where pid = pg_backend_pid()")
 
