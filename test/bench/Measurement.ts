@@ -1,69 +1,87 @@
 /**
- * Measures a workload in rounds: in each round every contender has one run.
+ * Holds a contest in rounds: in each round every contender has one run.
  *
  * The contenders take turns in one process, so that whatever slows the machine down slows all of them down, and the
  * order turns with the rounds, so that nobody is always the first.
+ *
+ * No benchmark library does the running: tinybench and mitata run each task to its end before the next one. The figures are
+ * made from the samples by simple-statistics.
  */
 import * as Effect from "effect/Effect"
+import type { Contender, Contest, Unit } from "./Contest.ts"
 import { type Statistics, statisticsOf } from "./Statistics.ts"
-import { type Contender, contenders, type Workload } from "./Workload.ts"
 
-export interface Result {
-  readonly name: string
-  readonly operations: number
-  /** Nanoseconds per operation. */
-  readonly nanoseconds: Readonly<Record<Contender, Statistics>>
-  /** How many times as long they take: more than 1 means that we are faster. */
+export interface Entry {
+  readonly contender: string
+  readonly figures: Statistics
+  /** How many times as good ours is: more than 1 means that we are ahead. */
   readonly ratio: number
 }
 
-type Samples = Record<Contender, Array<number>>
+export interface Result {
+  readonly contest: string
+  readonly unit: Unit
+  readonly remark: string | undefined
+  readonly entries: ReadonlyArray<Entry>
+}
+
+/** A group of contests that is measured in one go. */
+export interface Section {
+  readonly title: string
+  readonly contests: ReadonlyArray<Contest>
+}
 
 /**
- * One workload after the other. All of them are warmed up before the first is measured, so that each is measured in the
- * company of the others' compiled code, and each again before its own rounds, so that none pays for the one before it.
+ * All contests are warmed up before the first is measured, so that each is measured in the company of the others' compiled
+ * code, and each again before its own rounds, so that none pays for the one before it.
  */
-export const measure = Effect.fnUntraced(function* (
-  workloads: ReadonlyArray<Workload>,
-  rounds: { readonly warmup: number; readonly measured: number }
-) {
-  for (const workload of workloads) yield* samplesOf(workload, rounds.warmup)
+export const measure = Effect.fnUntraced(function* (contests: ReadonlyArray<Contest>) {
+  for (const contest of contests) yield* hold(contest, contest.rounds.warmup)
   const results: Array<Result> = []
-  for (const workload of workloads) {
-    yield* samplesOf(workload, rounds.warmup)
-    results.push(resultOf(workload, yield* samplesOf(workload, rounds.measured)))
+  for (const contest of contests) {
+    yield* hold(contest, contest.rounds.warmup)
+    results.push(resultOf(contest, yield* hold(contest, contest.rounds.measured)))
   }
   return results
 })
 
-const samplesOf = Effect.fnUntraced(function* (workload: Workload, rounds: number) {
-  const samples: Samples = { ours: [], theirs: [], floor: [] }
+const hold = Effect.fnUntraced(function* (contest: Contest, rounds: number) {
+  const samples = contest.contenders.map((): Array<number> => [])
   for (let round = 0; round < rounds; round++) {
-    for (const contender of orderOf(round)) samples[contender].push(yield* nanosecondsOf(workload, contender))
+    for (const place of orderOf(contest.contenders.length, round)) {
+      samples[place]!.push(yield* sample(contest, contest.contenders[place]!))
+    }
   }
   return samples
 })
 
 /** Everyone is first, and after everyone else, equally often. */
-const orderOf = (round: number): ReadonlyArray<Contender> => {
-  const turned = contenders.map((_, position) => contenders[(position + round) % contenders.length]!)
+const orderOf = (count: number, round: number): ReadonlyArray<number> => {
+  const turned = Array.from({ length: count }, (_, place) => (place + round) % count)
   return round % 2 === 0 ? turned : turned.toReversed()
 }
 
-const nanosecondsOf = (workload: Workload, contender: Contender): Effect.Effect<number> =>
+const sample = ({ operations }: Contest, { run }: Contender): Effect.Effect<number> =>
   Effect.suspend(() => {
     // Nobody pays for the young garbage of the one before. A full collection would throw compiled code away with it, and
     // what is measured then is the compiler.
     globalThis.gc?.({ type: "minor" })
     const start = performance.now()
-    return Effect.map(workload.runs[contender], () => ((performance.now() - start) * 1e6) / workload.operations)
+    return Effect.map(run, (measured) => measured ?? ((performance.now() - start) * 1e6) / operations)
   })
 
-const resultOf = ({ name, operations }: Workload, samples: Samples): Result => {
-  const nanoseconds = {
-    ours: statisticsOf(samples.ours),
-    theirs: statisticsOf(samples.theirs),
-    floor: statisticsOf(samples.floor)
+const resultOf = (
+  { contenders, name, remark, unit }: Contest,
+  samples: ReadonlyArray<ReadonlyArray<number>>
+): Result => {
+  const ours = statisticsOf(samples[0]!).median
+  return {
+    contest: name,
+    unit,
+    remark,
+    entries: contenders.map(({ name: contender }, place) => {
+      const figures = statisticsOf(samples[place]!)
+      return { contender, figures, ratio: unit === "per second" ? ours / figures.median : figures.median / ours }
+    })
   }
-  return { name, operations, nanoseconds, ratio: nanoseconds.theirs.median / nanoseconds.ours.median }
 }

@@ -1,48 +1,60 @@
 /**
- * The results, for people.
+ * The results, for people: as text for a terminal, or as Markdown.
  */
-import type { Result } from "./Measurement.ts"
-import { type Statistics, spreadOf } from "./Statistics.ts"
+import type { Unit } from "./Contest.ts"
+import type { Entry, Result } from "./Measurement.ts"
+import { spreadOf } from "./Statistics.ts"
 import type { Surroundings } from "./Surroundings.ts"
 
-const caveat = `What this does not show: how fast a program with a database is. A connection here costs nothing to open and a query takes
-no time, so the figures are the pool's own share, and a round trip to a server is hundreds of times that share.
-One process on one machine: the network, many pools against one server and outages have no part in it. Nor does it show
-how long the last in line waits, or how much memory is used.`
+export interface ReportedSection {
+  readonly title: string
+  readonly results: ReadonlyArray<Result>
+}
 
-export const render = (results: ReadonlyArray<Result>, surroundings: Surroundings): string =>
-  [describe(surroundings), table(results), caveat].join("\n\n")
-
-const describe = ({ cores, cpu, node, packages, platform }: Surroundings): string =>
+export const surroundingsText = ({ cores, cpu, node, packages, platform }: Surroundings): string =>
   [
     `${cpu}, ${cores} cores, ${platform}, Node ${node}`,
     Object.entries(packages)
       .map(([name, version]) => `${name} ${version}`)
-      .join(", "),
-    "Nanoseconds per operation: the median ± half the distance between the quartiles. Ratio above 1: effect-pool is faster."
+      .join(", ")
   ].join("\n")
 
-const headings = ["", "effect-pool", "Effect's Pool", "no pool", "ratio"]
+/** For a terminal. */
+export const renderText = (sections: ReadonlyArray<ReportedSection>, surroundings: Surroundings): string =>
+  [
+    surroundingsText(surroundings),
+    ...sections.flatMap(({ results, title }) => [`# ${title}`, ...results.map(textOf)])
+  ].join("\n\n")
 
-const table = (results: ReadonlyArray<Result>): string => {
-  const rows = [headings, ...results.map(cells)]
-  const widths = headings.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
-  return rows.map((row) => row.map((cell, column) => align(cell, widths[column]!, column)).join("  ")).join("\n")
+const textOf = ({ contest, entries, remark, unit }: Result): string => {
+  const rows = entries.map((entry) => cellsOf(entry, unit))
+  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]!.length)))
+  const lines = rows.map(
+    ([name, figure, ratio]) =>
+      `  ${name!.padEnd(widths[0]!)}  ${figure!.padStart(widths[1]!)}  ${ratio!.padStart(widths[2]!)}`
+  )
+  return [`${contest}, ${unit}`, ...lines, ...(remark === undefined ? [] : [`  ${remark}`])].join("\n")
 }
 
-const cells = ({ name, nanoseconds, ratio }: Result): ReadonlyArray<string> => [
-  name,
-  time(nanoseconds.ours),
-  time(nanoseconds.theirs),
-  time(nanoseconds.floor),
-  ratio.toFixed(2)
+const cellsOf = ({ contender, figures, ratio }: Entry, unit: Unit): readonly [string, string, string] => [
+  contender,
+  `${figureOf(figures.median, unit)} ±${Math.round(spreadOf(figures) * 100)}%`,
+  `${ratio.toFixed(2)}x`
 ]
 
-const time = (statistics: Statistics): string => {
-  const spread = `${Math.round(spreadOf(statistics) * 100)}%`
-  return `${Math.round(statistics.median)} ±${spread.padStart(3)}`
-}
+const figureOf = (value: number, unit: Unit): string =>
+  unit === "µs" || unit === "ms" ? value.toPrecision(3) : Math.round(value).toLocaleString("en-US")
 
-/** Names to the left, figures to the right. */
-const align = (cell: string, width: number, column: number): string =>
-  column === 0 ? cell.padEnd(width) : cell.padStart(width)
+/** For docs/benchmarks.md: one table for each contest. */
+export const renderMarkdown = (sections: ReadonlyArray<ReportedSection>): string =>
+  sections.flatMap(({ results, title }) => [`### ${title}`, ...results.map(markdownOf)]).join("\n\n")
+
+const markdownOf = ({ contest, entries, remark, unit }: Result): string => {
+  const rows = entries.map((entry) => `| ${cellsOf(entry, unit).join(" | ")} |`)
+  return [
+    `| ${contest} | ${unit} | ours is as good x |`,
+    "| --- | ---: | ---: |",
+    ...rows,
+    ...(remark === undefined ? [] : ["", remark])
+  ].join("\n")
+}

@@ -1,7 +1,7 @@
 /**
  * What it was measured on. A figure without it says nothing.
  */
-import { createRequire } from "node:module"
+import * as fs from "node:fs"
 import { cpus } from "node:os"
 
 export interface Surroundings {
@@ -12,14 +12,31 @@ export interface Surroundings {
   readonly packages: Readonly<Record<string, string>>
 }
 
-const require = createRequire(import.meta.url)
+const contenders = [
+  "effect-pool",
+  "effect",
+  "@effect/sql-pg",
+  "pg",
+  "pg-pool",
+  "postgres",
+  "tarn",
+  "generic-pool",
+  "sequelize-pool",
+  "lightning-pool",
+  "@databases/connection-pool"
+]
 
-const versionOf = (name: string): string => (require(`${name}/package.json`) as { readonly version: string }).version
+/** What is installed, and not what a range allows. Some packages do not let their package.json be read. */
+const lock = JSON.parse(fs.readFileSync("package-lock.json", "utf8")) as {
+  readonly packages: Readonly<Record<string, { readonly version: string }>>
+}
+
+const versionOf = (name: string): string => lock.packages[name === "effect-pool" ? "" : `node_modules/${name}`]!.version
 
 export const surroundings = (): Surroundings => ({
   cpu: cpus()[0]?.model ?? "unknown",
   cores: cpus().length,
   platform: `${process.platform} ${process.arch}`,
   node: process.version,
-  packages: { "effect-pool": versionOf("effect-pool"), effect: versionOf("effect") }
+  packages: Object.fromEntries(contenders.map((name) => [name, versionOf(name)]))
 })

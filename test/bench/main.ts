@@ -1,26 +1,62 @@
 /**
- * `npm run bench`: this pool against the `Pool` that comes with Effect.
+ * `npm run bench`: this pool against every other pool there is for Node.
  *
- * - `-- --quick`: fewer rounds, for a look.
+ * - `-- --quick`: fewer rounds, and nothing that needs a server: under a minute.
  * - `-- --json`: the results for a program.
+ * - `-- --only scale`: one section; see `sections`.
+ * - `-- --write`: docs/benchmarks.md, .json and .svg.
  */
 import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+import type * as Scope from "effect/Scope"
+import type { Contest } from "./Contest.ts"
+import { write } from "./Document.ts"
 import { measure } from "./Measurement.ts"
-import { render } from "./Report.ts"
+import { poolContests } from "./PoolContests.ts"
+import { type ReportedSection, renderText } from "./Report.ts"
+import { outageContests } from "./OutageContest.ts"
+import { postgresContests } from "./PostgresContests.ts"
+import { scaleContests } from "./ScaleContests.ts"
 import { surroundings } from "./Surroundings.ts"
-import { makeWorkloads } from "./Workloads.ts"
 
-const { json, quick } = parseArgs({
-  options: { json: { type: "boolean", default: false }, quick: { type: "boolean", default: false } }
+const {
+  json,
+  only,
+  quick,
+  write: isWritten
+} = parseArgs({
+  options: {
+    json: { type: "boolean", default: false },
+    only: { type: "string" },
+    quick: { type: "boolean", default: false },
+    write: { type: "boolean", default: false }
+  }
 }).values
 
-const rounds = quick ? { warmup: 5, measured: 18 } : { warmup: 10, measured: 60 }
+const withoutServer = {
+  pool: { title: "The pool itself", contests: poolContests(quick) },
+  scale: { title: "Size", contests: scaleContests(quick) }
+}
 
-const results = await Effect.runPromise(
-  Effect.scoped(Effect.flatMap(makeWorkloads, (workloads) => measure(workloads, rounds)))
-)
+const withServer = {
+  postgres: { title: "A real server: PostgreSQL", contests: postgresContests(quick) },
+  outage: { title: "An outage", contests: outageContests(quick) }
+}
 
-console.log(
-  json ? JSON.stringify({ surroundings: surroundings(), results }, undefined, 2) : render(results, surroundings())
-)
+// A quick look starts a server only for whoever asks for one.
+const sections = { ...withoutServer, ...(quick && only === undefined ? {} : withServer) }
+
+/** Pools come and go here by the dozen, and what they log of it would bury the figures. */
+const held = <E>(contests: Effect.Effect<ReadonlyArray<Contest>, E, Scope.Scope>) =>
+  Effect.flatMap(contests, measure).pipe(Effect.scoped, Effect.provide(Logger.layer([])))
+
+const results: Array<ReportedSection> = []
+for (const [name, { contests, title }] of Object.entries(sections)) {
+  if (only !== undefined && only !== name) continue
+  results.push({ title, results: await Effect.runPromise(held(contests)) })
+}
+
+const run = { surroundings: surroundings(), sections: results }
+if (isWritten) write(run)
+console.log(json ? JSON.stringify(run, undefined, 2) : renderText(results, run.surroundings))

@@ -1,0 +1,87 @@
+/**
+ * docs/benchmarks.md, .json and .svg: what was measured, on what, how, and what it does not show.
+ */
+import * as fs from "node:fs"
+import type { Result } from "./Measurement.ts"
+import { pictureOf } from "./Picture.ts"
+import { renderMarkdown, type ReportedSection, surroundingsText } from "./Report.ts"
+import type { Surroundings } from "./Surroundings.ts"
+
+export interface Run {
+  readonly surroundings: Surroundings
+  readonly sections: ReadonlyArray<ReportedSection>
+}
+
+const head = `# Benchmarks
+
+\`npm run bench -- --write\` makes this page, \`benchmarks.json\` and the picture. \`npm run bench -- --quick\` is a look that takes
+less than a minute; \`-- --only pool\` (\`scale\`, \`postgres\`, \`outage\`) measures one section.
+
+![How many times as good effect-pool is as the others](benchmarks.svg)
+
+Green: effect-pool is ahead of that contender; orange: it is behind.
+
+## How it is measured
+
+All contenders of a contest do the same work in one process and take turns, one run each in a round; the order turns with the
+rounds. Figures are medians of the rounds ± half the distance between the quartiles, by
+[simple-statistics](https://simple-statistics.github.io). The last column says how many times as good ours is: 2.00x against a
+pool means that ours takes half the time, or does twice as much.
+
+Our pool runs as it comes: deadlines, counters, status, events in its flight recorder, and the watch for nested acquires are
+on. The others run as they come, too; what they do not do, they do not pay for. Code that is made of promises is cheaper to
+suspend than a fiber: "no pool" is what the fibers of such a contest cost by themselves.
+
+## What it does not show
+
+One process on one machine of two cores: no network, no other programs, no many pools against one server. In the first section a
+connection costs nothing to open and a statement takes no time, so it shows the pool's own share and nothing else; a
+statement on a server takes hundreds of times that.
+`
+
+const rankingOf = ({ entries }: Result): string =>
+  entries
+    .toSorted((one, other) => one.ratio - other.ratio)
+    .map(({ contender }) => contender)
+    .join(" > ")
+
+/** Whether two runs put the contenders of each contest into the same order. */
+const comparison = (run: Run, before: Run | undefined): string => {
+  if (before === undefined) return "There is no earlier run to compare it with."
+  const earlier = new Map(before.sections.flatMap(({ results }) => results).map((result) => [result.contest, result]))
+  const results = run.sections.flatMap(({ results }) => results).filter(({ contest }) => earlier.has(contest))
+  const changed = results.filter((result) => rankingOf(result) !== rankingOf(earlier.get(result.contest)!))
+  const changes = changed.map(
+    (result) => `- ${result.contest}: ${rankingOf(earlier.get(result.contest)!)}; now ${rankingOf(result)}`
+  )
+  return [
+    `The run before this one put the contenders into the same order in ${results.length - changed.length} of ${results.length} contests.`,
+    ...(changes.length === 0 ? [] : ["", ...changes])
+  ].join("\n")
+}
+
+const previous = (): Run | undefined =>
+  fs.existsSync("docs/benchmarks.json")
+    ? (JSON.parse(fs.readFileSync("docs/benchmarks.json", "utf8")) as Run)
+    : undefined
+
+export const write = (run: Run): void => {
+  const { sections, surroundings } = run
+  const page = [
+    head,
+    "## The figures",
+    "",
+    surroundingsText(surroundings).split("\n").join("  \n"),
+    "",
+    renderMarkdown(sections),
+    "",
+    "## Twice",
+    "",
+    comparison(run, previous()),
+    ""
+  ].join("\n")
+  fs.writeFileSync("docs/benchmarks.md", page)
+  fs.writeFileSync("docs/benchmarks.json", `${JSON.stringify(run, undefined, 2)}\n`)
+  // What is compared with itself has no place in the picture.
+  fs.writeFileSync("docs/benchmarks.svg", pictureOf(sections.filter(({ title }) => title !== "Size")))
+}
