@@ -276,6 +276,12 @@ const timeOuts = Effect.fnUntraced(function* (rounds: Rounds) {
   return contest
 })
 
+/** What must not become slower. */
+export const guardedContests = (rounds: Rounds) =>
+  Effect.map(Effect.all([uncontendedUse(rounds), uncontendedAcquire(rounds)]), (contests) =>
+    contests.map((contest): Contest => ({ ...contest, contenders: contest.contenders.slice(0, 2) }))
+  )
+
 /** What is measured of the pool itself, fast and slow. */
 export const poolContests = (isQuick: boolean) => {
   const many: Rounds = isQuick ? { warmup: 4, measured: 12 } : { warmup: 10, measured: 60 }
