@@ -9,13 +9,13 @@ import type { Resource } from "./Resource.ts"
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
-/** One loan, and the context in which it was made. The note outlives the loan; its number says so. */
+/** One loan, and the one that was running around it. The note outlives the loan; its number says so. */
 export interface Note {
   /** The pool's runtime. */
   readonly pool: unknown
   readonly lease: Lease<Resource<never>> | undefined
   readonly id: number
-  readonly around: Context.Context<never>
+  readonly outer: Note | undefined
 }
 
 const Holding = Context.Reference<Note | undefined>("effect-pool/Holding", { defaultValue: () => undefined })
@@ -25,28 +25,25 @@ const isOver = (note: Note): boolean => note.lease?.id !== note.id
 /** How many noted loans run, of all pools. While none does, no fiber carries a note worth looking for. */
 let running = 0
 
-/** Notes a loan in the fiber's context, in the fiber's own step. Whoever ends the loan need not take the note back. */
-export const noteLease = (note: Note, fiber: AnyFiber): void => {
-  running++
-  fiber.setContext(Context.add(note.around, Holding, note))
+/**
+ * The innermost loan that runs around a fiber, of whatever pool. Notes of loans that are over are left out: fibers that start
+ * one another from within a lease, for ever, would hand on a chain that grows.
+ */
+export const loanAround = (fiber: AnyFiber): Note | undefined => {
+  if (running === 0) return undefined
+  let note = fiber.getRef(Holding)
+  while (note !== undefined && isOver(note)) note = note.outer
+  return note
 }
 
-/** The same where notes are not taken back one by one: those of loans that are over are left out, or they would pile up. */
-export const noteLeaseForScope = <A>(pool: object, lease: Lease<Resource<A>>, fiber: AnyFiber): void => {
-  let around = running > 0 ? fiber.context : Context.empty()
-  if (running > 0) {
-    for (let outer = fiber.getRef(Holding); outer !== undefined && isOver(outer);) {
-      around = outer.around
-      outer = Context.get(around, Holding)
-    }
-  }
+/** Notes a loan in the fiber's context, in the fiber's own step. Whoever ends the loan need not take the note back. */
+export const noteLoan = (note: Note, fiber: AnyFiber): void => {
   running++
-  const note: Note = { pool, lease: lease as unknown as Lease<Resource<never>>, id: lease.id, around }
   fiber.setContext(Context.add(fiber.context, Holding, note))
 }
 
 /** A noted loan has ended. To be said once of each. */
-export const noteEnded = (): void => {
+export const loanEnded = (): void => {
   running--
 }
 
@@ -54,11 +51,10 @@ const none: ReadonlyArray<never> = []
 
 /** The running loans of a pool that a fiber has, by itself or through the fiber that started it; innermost first. */
 export const loansOf = <A>(pool: object, fiber: AnyFiber): ReadonlyArray<Loan<Resource<A>>> => {
-  if (running === 0) return none
-  let note = fiber.getRef(Holding)
+  let note = loanAround(fiber)
   if (note === undefined) return none
   const loans: Array<Loan<Resource<A>>> = []
-  for (; note !== undefined; note = Context.get(note.around, Holding)) {
+  for (; note !== undefined; note = note.outer) {
     if (note.pool === pool && !isOver(note)) loans.push(note as unknown as Loan<Resource<A>>)
   }
   return loans

@@ -16,7 +16,7 @@ import type { Lease } from "../engine/Lease.ts"
 import type { AcquireError } from "../PoolError.ts"
 import type { BoundConnector } from "./BoundConnector.ts"
 import { Borrower, type Hold } from "./Borrower.ts"
-import { loansOf, type Note, noteEnded, noteLease, noteLeaseForScope } from "./Holding.ts"
+import { loanAround, loanEnded, loansOf, type Note, noteLoan } from "./Holding.ts"
 import type { PoolRuntime } from "./PoolRuntime.ts"
 import { refusalError } from "./Refusals.ts"
 import type { Resource } from "./Resource.ts"
@@ -32,7 +32,12 @@ export const borrowInScope = <A, B>(
 ): Effect.Effect<B, AcquireError, Scope.Scope> => {
   const hold = (lease: AnyLease<A>, fiber: AnyFiber): Effect.Effect<B> => {
     returnWithScope(runtime, lease, fiber)
-    if (runtime.watchesNesting) noteLeaseForScope(runtime, lease, fiber)
+    if (runtime.watchesNesting) {
+      noteLoan(
+        { pool: runtime, lease: lease as unknown as AnyLease<never>, id: lease.id, outer: loanAround(fiber) },
+        fiber
+      )
+    }
     return give(lease)
   }
   return Effect.withFiber((fiber) => {
@@ -61,7 +66,9 @@ class Use<A, B, E, R> extends Effectable.Class<B, E | AcquireError, R> implement
   readonly pool: PoolRuntime<A>
   readonly body: (connection: A) => Effect.Effect<B, E, R>
   readonly fiber: AnyFiber
-  readonly around: Context.Context<never>
+  /** What the fiber's context was before the note, and is again after it. */
+  context: Context.Context<never>
+  outer: Note | undefined = undefined
   /** Installed before there is anything to release, its end finds out here what there is. */
   lease: AnyLease<never> | undefined = undefined
   id = 0
@@ -71,7 +78,7 @@ class Use<A, B, E, R> extends Effectable.Class<B, E | AcquireError, R> implement
     this.pool = pool
     this.body = body
     this.fiber = fiber
-    this.around = fiber.context
+    this.context = fiber.context
   }
 
   /** Begins it. */
@@ -86,7 +93,10 @@ class Use<A, B, E, R> extends Effectable.Class<B, E | AcquireError, R> implement
     this.lease = lease as unknown as AnyLease<never>
     this.id = lease.id
     lease.holder = fiber
-    if (pool.watchesNesting) noteLease(this, fiber)
+    if (pool.watchesNesting) {
+      this.outer = loanAround(fiber)
+      noteLoan(this, fiber)
+    }
     return this.body(lease.connection.resource.exit.value)
   }
 
@@ -94,8 +104,10 @@ class Use<A, B, E, R> extends Effectable.Class<B, E | AcquireError, R> implement
     const { fiber, id, lease, pool } = this
     if (lease === undefined) return
     if (pool.watchesNesting) {
-      fiber.setContext(this.around)
-      noteEnded()
+      fiber.setContext(this.context)
+      // A fiber that was started meanwhile keeps this note for as long as it lives, and must not keep what was before it.
+      this.context = Context.empty()
+      loanEnded()
     }
     giveBack(pool, lease as unknown as AnyLease<A>, id, exit)
   }
@@ -138,7 +150,7 @@ const returnWithScope = <A>(runtime: PoolRuntime<A>, lease: AnyLease<A>, fiber: 
   lease.holder = fiber
   const scope = Context.getUnsafe(fiber.context, Scope.Scope)
   const release = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> => {
-    if (runtime.watchesNesting) noteEnded()
+    if (runtime.watchesNesting) loanEnded()
     giveBack(runtime, lease, id, exit)
     return Effect.void
   }

@@ -190,6 +190,33 @@ describe("memory", () => {
     }).pipe(silent)
   )
 
+  it.live("does not grow with fibers that start one another from within a lease", () =>
+    Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make(connector, { minConnections: 2, maxConnections: 3 })
+      const generations = (left: number, last: Deferred.Deferred<void>): Effect.Effect<unknown, unknown> =>
+        ConnectionPool.use(pool, () =>
+          left === 0
+            ? Effect.andThen(Deferred.succeed(last, undefined), Effect.never)
+            : Effect.asVoid(Effect.forkDetach(generations(left - 1, last)))
+        )
+      // Somebody holds a lease all the time, so that fibers look for the loans around them.
+      yield* Effect.forkChild(
+        ConnectionPool.use(pool, () => Effect.never),
+        { startImmediately: true }
+      )
+      const heaps: Array<number> = []
+      for (const count of [12_000, 2000, 12_000]) {
+        const last = yield* Deferred.make<void>()
+        const first = yield* Effect.forkDetach(generations(count, last))
+        yield* Deferred.await(last)
+        heaps.push(yield* used)
+        yield* Fiber.interrupt(first)
+        yield* ConnectionPool.recycle(pool, { interrupt: true })
+      }
+      assert.isBelow((heaps[2]! - heaps[1]!) / 10_000, 40)
+    }).pipe(silent)
+  )
+
   it.live("of a closed pool is given back", () =>
     Effect.gen(function* () {
       const made = yield* Effect.scoped(
