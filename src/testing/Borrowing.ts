@@ -145,6 +145,7 @@ export class Loan {
   private request: Request | undefined = undefined
   private discard: Effect.Effect<void> | undefined = undefined
   private isReturned = false
+  private exit: Exit.Exit<unknown, unknown> | undefined = undefined
 
   constructor(world: World, pool: Pool, name: string, work: Pick<Work, "leavesDirt">) {
     this.world = world
@@ -188,10 +189,12 @@ export class Loan {
           const returned = this.isReturned ? undefined : this.request
           const wasHeld = returned?.state === "returning"
           this.isReturned = true
+          // Of two that close it the second may be the faster one, and what the pool hears must be what was noted.
+          this.exit ??= exit
           const noted = Effect.sync(() => {
             if (wasHeld) this.world.observer.hasReturned(returned!)
           })
-          return Effect.andThen(Scope.close(this.scope, exit), noted)
+          return Effect.andThen(Scope.close(this.scope, this.exit), noted)
         })
       )
     )

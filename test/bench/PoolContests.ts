@@ -284,8 +284,8 @@ export const guardedContests = (rounds: Rounds) =>
 
 /** What is measured of the pool itself, fast and slow. */
 export const poolContests = (isQuick: boolean) => {
-  const many: Rounds = isQuick ? { warmup: 4, measured: 12 } : { warmup: 10, measured: 60 }
-  const few: Rounds = isQuick ? { warmup: 2, measured: 6 } : { warmup: 4, measured: 24 }
+  const many: Rounds = isQuick ? { warmup: 3, measured: 8 } : { warmup: 8, measured: 40 }
+  const few: Rounds = isQuick ? { warmup: 1, measured: 4 } : { warmup: 3, measured: 16 }
   return Effect.all([
     uncontendedUse(many),
     uncontendedAcquire(many),

@@ -199,8 +199,8 @@ const withAndWithout = Effect.fnUntraced(function* (url: string, ssl: boolean, r
 })
 
 export const postgresContests = Effect.fnUntraced(function* (isQuick: boolean) {
-  const rounds: Rounds = isQuick ? { warmup: 2, measured: 6 } : { warmup: 5, measured: 30 }
-  const few: Rounds = isQuick ? { warmup: 1, measured: 3 } : { warmup: 2, measured: 12 }
+  const rounds: Rounds = isQuick ? { warmup: 2, measured: 6 } : { warmup: 4, measured: 20 }
+  const few: Rounds = isQuick ? { warmup: 1, measured: 3 } : { warmup: 2, measured: 8 }
   const server = yield* PostgresServer.make({ shared_buffers: "64MB" })
   const folder = yield* Effect.acquireRelease(
     Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "effect-pool-bench-"))),

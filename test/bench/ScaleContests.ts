@@ -12,35 +12,40 @@ import type { Contest, Rounds } from "./Contest.ts"
 
 const sizes = [10, 1000, 10_000, 100_000]
 
-/** As many operations for every size, so that the figures differ by the size alone. */
-const operations = 100_000
+/** Ten who come at the same time for ten connections do not wait: the smallest line is of twenty. */
+const lineSizes = [20, 1000, 10_000, 100_000]
+
+/** The largest that is measured. It is also how many operations every size does: the figures differ by the size alone. */
+const largest = (isQuick: boolean): number => (isQuick ? 10_000 : 100_000)
 
 const counted = (count: number, what: string): string => `${count.toLocaleString("en-US")} ${what}`
 
-/** Nanoseconds per operation of so many repetitions. */
-const timed = (repetitions: number, run: Effect.Effect<unknown, unknown>): Effect.Effect<number> =>
+/** Nanoseconds per operation, of as many runs as do all operations. */
+const timed = (operations: number, size: number, run: Effect.Effect<unknown, unknown>): Effect.Effect<number> =>
   Effect.suspend(() => {
     const start = performance.now()
-    let left = repetitions
+    let left = operations / size
     const all = Effect.whileLoop({ while: () => left-- > 0, body: () => run, step: () => {} })
     return Effect.map(Effect.orDie(all), () => ((performance.now() - start) * 1e6) / operations)
   })
 
 /** Every connection of the pool is lent, one after the other, and then all of them are returned. */
-const connections = Effect.fnUntraced(function* (rounds: Rounds) {
-  const contenders = yield* Effect.forEach(sizes, (size) =>
-    Effect.map(Contenders.makeOurs(size), (pool) => {
-      const lendAll = Effect.gen(function* () {
-        const scopes: Array<Scope.Closeable> = []
-        for (let lease = 0; lease < size; lease++) {
-          const scope = Scope.makeUnsafe()
-          yield* Effect.provideService(ConnectionPool.acquire(pool), Scope.Scope, scope)
-          scopes.push(scope)
-        }
-        for (const scope of scopes) yield* Scope.close(scope, Exit.void)
+const connections = Effect.fnUntraced(function* (rounds: Rounds, operations: number) {
+  const contenders = yield* Effect.forEach(
+    sizes.filter((size) => size <= operations),
+    (size) =>
+      Effect.map(Contenders.makeOurs(size), (pool) => {
+        const lendAll = Effect.gen(function* () {
+          const scopes: Array<Scope.Closeable> = []
+          for (let lease = 0; lease < size; lease++) {
+            const scope = Scope.makeUnsafe()
+            yield* Effect.provideService(ConnectionPool.acquire(pool), Scope.Scope, scope)
+            scopes.push(scope)
+          }
+          for (const scope of scopes) yield* Scope.close(scope, Exit.void)
+        })
+        return { name: counted(size, "connections"), run: timed(operations, size, lendAll) }
       })
-      return { name: counted(size, "connections"), run: timed(operations / size, lendAll) }
-    })
   )
   const contest: Contest = {
     name: "a lease, with all others lent",
@@ -53,17 +58,16 @@ const connections = Effect.fnUntraced(function* (rounds: Rounds) {
   return contest
 })
 
-/** Ten who come at the same time do not wait: the smallest line is of twenty. */
-const lineSizes = [20, 1000, 10_000, 100_000]
-
-const allAtOnce = (count: number, effect: Effect.Effect<unknown, unknown>): Effect.Effect<number> =>
+const allAtOnce = (operations: number, count: number, effect: Effect.Effect<unknown, unknown>): Effect.Effect<number> =>
   timed(
-    operations / count,
+    operations,
+    count,
     Effect.forEach(Array.from({ length: count }), () => effect, { concurrency: "unbounded", discard: true })
   )
 
 /** So many fibers come at once, and 10 connections serve them all. */
-const waiters = Effect.fnUntraced(function* (rounds: Rounds) {
+const waiters = Effect.fnUntraced(function* (rounds: Rounds, operations: number) {
+  const counts = lineSizes.filter((size) => size <= operations)
   const pool = yield* Contenders.makeOurs(10, Contenders.plain, { acquireTimeout: "10 minutes" })
   const use = ConnectionPool.use(pool, () => Effect.yieldNow)
   const contest: Contest = {
@@ -72,10 +76,10 @@ const waiters = Effect.fnUntraced(function* (rounds: Rounds) {
     operations,
     rounds,
     contenders: [
-      ...lineSizes.map((size) => ({ name: counted(size, "borrowers"), run: allAtOnce(size, use) })),
-      ...lineSizes.map((size) => ({
-        name: counted(size, "fibers without a pool"),
-        run: allAtOnce(size, Effect.yieldNow)
+      ...counts.map((count) => ({ name: counted(count, "borrowers"), run: allAtOnce(operations, count, use) })),
+      ...counts.map((count) => ({
+        name: counted(count, "fibers without a pool"),
+        run: allAtOnce(operations, count, Effect.yieldNow)
       }))
     ],
     remark:
@@ -175,9 +179,13 @@ const memory = Effect.fnUntraced(function* (rounds: Rounds) {
 })
 
 export const scaleContests = (isQuick: boolean) => {
-  const rounds: Rounds = isQuick ? { warmup: 1, measured: 3 } : { warmup: 2, measured: 12 }
+  const rounds: Rounds = isQuick ? { warmup: 1, measured: 2 } : { warmup: 1, measured: 8 }
   return Effect.map(
-    Effect.all([connections(rounds), waiters(rounds), memory({ warmup: 1, measured: isQuick ? 2 : 5 })]),
+    Effect.all([
+      connections(rounds, largest(isQuick)),
+      waiters(rounds, largest(isQuick)),
+      memory({ warmup: 1, measured: isQuick ? 2 : 4 })
+    ]),
     ([connections, waiters, memory]): ReadonlyArray<Contest> => [connections, waiters, ...memory]
   )
 }
