@@ -278,7 +278,7 @@ const connect = (options: Options, target: Target): Effect.Effect<PgConnection.P
     // Registered first, so that it runs after the driver has said goodbye.
     const part = Effect.addFinalizer(() => Effect.sync(() => socket && partFrom(socket)))
     const make = Effect.map(PgConnection.make(driverConfig), (base) =>
-      Session.watched({ base, socket: socket!, cancels, isDirty: false, begun: 0, ended: 0 })
+      Session.watched({ base, socket: socket!, cancels, isDirty: false, begun: 0, settled: 0, ended: 0 })
     )
     return Effect.andThen(part, make)
   })

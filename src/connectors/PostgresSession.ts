@@ -13,8 +13,9 @@ export interface Session {
   readonly socket: Net.Socket
   readonly cancels: CancelRequests
   isDirty: boolean
-  /** How many transactions have been begun on it, and how many of these have ended. */
+  /** How many transactions have been begun on it; of how many of these begins the outcome is known; how many have ended. */
   begun: number
+  settled: number
   ended: number
 }
 
@@ -65,18 +66,22 @@ export const watched = (session: Session): PgConnection.PgConnection => {
 const beginning = <X>(session: Session, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
   Effect.suspend(() => {
     session.begun++
-    return statement
+    return Effect.onExit(statement, () =>
+      Effect.sync(() => {
+        session.settled = Math.min(session.begun, session.settled + 1)
+      })
+    )
   })
 
 /**
- * A transaction is over when the server has said so. All that were begun before are: the server runs statements in the order
- * in which they come. One begun while this end is on its way is not.
+ * A transaction is over when the server has said so: those whose begin had been answered when this was asked for. Another
+ * fiber's begin that is on its way may reach the server before this or after it.
  */
 const ending = <X>(session: Session, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
   Effect.suspend(() => {
-    const { begun } = session
+    const { settled } = session
     return Effect.map(statement, (result) => {
-      session.ended = Math.max(session.ended, begun)
+      session.ended = Math.max(session.ended, settled)
       return result
     })
   })
@@ -130,6 +135,7 @@ export const reset = (connection: PgConnection.PgConnection): Effect.Effect<void
       session.base.query(forget, [], false),
       Effect.sync(() => {
         session.isDirty = false
+        session.settled = session.begun
         session.ended = session.begun
       })
     )

@@ -1,5 +1,5 @@
 import { assert, layer } from "@effect/vitest"
-import { Effect, Scope, Stream } from "effect"
+import { Effect, Scheduler, Scope, Stream } from "effect"
 import * as ConnectionPool from "../../src/ConnectionPool.ts"
 import { eventually } from "../support/Eventually.ts"
 import {
@@ -212,6 +212,27 @@ layer(serverWith(), live)("Postgres.connector: between two borrowers", (it) => {
       yield* ConnectionPool.use(pool, run)
       assert.strictEqual((yield* ConnectionPool.status(pool)).resetting, 1)
       yield* restored(pool)
+    })
+  )
+
+  it.effect("leaves no transaction open when a begin is overtaken by another fiber's commit", () =>
+    Effect.gen(function* () {
+      const outside = yield* prepareServer
+      const pool = yield* makePool("overtaken")
+      for (let budget = 3; budget <= 40; budget++) {
+        yield* ConnectionPool.use(pool, (connection) =>
+          Effect.all(
+            [
+              Effect.provideService(connection.query("begin"), Scheduler.MaxOpsBeforeYield, budget),
+              connection.query("commit")
+            ],
+            { concurrency: "unbounded" }
+          )
+        )
+        yield* restored(pool)
+        const state = yield* valueOf(outside, "select state from pg_stat_activity where application_name = 'overtaken'")
+        assert.strictEqual(state, "idle", `with a budget of ${budget} operations`)
+      }
     })
   )
 
