@@ -266,9 +266,8 @@ export const use: {
  */
 export const lease = <A>(pool: ConnectionPool<A>): Effect.Effect<Lease<A>, AcquireError, Scope.Scope> => {
   const runtime = runtimeOf(pool)
-  return borrowInScope(runtime, (lease) => {
+  return borrowInScope(runtime, (lease, loan) => {
     const { id, openedAt, resource, uses } = lease.connection
-    const loan = lease.id
     return Effect.succeed({
       connection: resource.value,
       id,

@@ -12,6 +12,7 @@ type Resume<B, E, R> = (continuation: Effect.Effect<B, E, R>) => void
 /** What a borrower does with the lease it has taken, in the same step. */
 export type Hold<A, B, E, R> = (
   lease: Lease<Resource<A>>,
+  id: number,
   fiber: Fiber.Fiber<unknown, unknown>
 ) => Effect.Effect<B, E, R>
 
@@ -36,7 +37,9 @@ export class Borrower<A, B = unknown, E = unknown, R = unknown> extends Waiter<R
     this.resume(
       Effect.withFiber<B, E | PoolClosed, R>((fiber) => {
         const lease = runtime.engine.take(this)
-        return lease === undefined ? Effect.fail(new PoolClosed({ pool: runtime.name })) : hold(lease, fiber)
+        return lease === undefined
+          ? Effect.fail(new PoolClosed({ pool: runtime.name }))
+          : hold(lease, this.leaseId, fiber)
       })
     )
   }

@@ -9,53 +9,64 @@ import type { Resource } from "./Resource.ts"
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
-/** One loan, and the one that was running around it. The note outlives the loan; its number says so. */
-export interface Note {
+/**
+ * One loan, and the one that was running around it. The note outlives the loan in every fiber that was started meanwhile, and
+ * keeps nothing else alive; its number says that it is over.
+ */
+export class Note implements Loan<Resource<never>> {
   /** The pool's runtime. */
   readonly pool: unknown
-  readonly lease: Lease<Resource<never>> | undefined
+  readonly lease: Lease<Resource<never>>
   readonly id: number
-  readonly outer: Note | undefined
+  outer: Note | undefined
+
+  constructor(pool: unknown, lease: Lease<Resource<never>>, id: number, outer: Note | undefined) {
+    this.pool = pool
+    this.lease = lease
+    this.id = id
+    this.outer = outer
+  }
 }
 
 const Holding = Context.Reference<Note | undefined>("effect-pool/Holding", { defaultValue: () => undefined })
 
-const isOver = (note: Note): boolean => note.lease?.id !== note.id
-
 /** How many noted loans run, of all pools. While none does, no fiber carries a note worth looking for. */
 let running = 0
 
-/**
- * The innermost loan that runs around a fiber, of whatever pool. Notes of loans that are over are left out: fibers that start
- * one another from within a lease, for ever, would hand on a chain that grows.
- */
-export const loanAround = (fiber: AnyFiber): Note | undefined => {
-  if (running === 0) return undefined
-  let note = fiber.getRef(Holding)
-  while (note !== undefined && isOver(note)) note = note.outer
+/** The first that is running, from one outwards. */
+const firstRunning = (note: Note | undefined): Note | undefined => {
+  let first = note
+  while (first !== undefined && first.lease.id !== first.id) first = first.outer
+  return first
+}
+
+/** Notes a loan in the fiber's context, in the fiber's own step. */
+export const noteLoan = <A>(pool: object, lease: Lease<Resource<A>>, id: number, fiber: AnyFiber): Note => {
+  const outer = running === 0 ? undefined : firstRunning(fiber.getRef(Holding))
+  const note = new Note(pool, lease as unknown as Lease<Resource<never>>, id, outer)
+  running++
+  fiber.setContext(Context.add(fiber.context, Holding, note))
   return note
 }
 
-/** Notes a loan in the fiber's context, in the fiber's own step. Whoever ends the loan need not take the note back. */
-export const noteLoan = (note: Note, fiber: AnyFiber): void => {
-  running++
-  fiber.setContext(Context.add(fiber.context, Holding, note))
-}
-
-/** A noted loan has ended. To be said once of each. */
-export const loanEnded = (): void => {
+/**
+ * A noted loan has ended, or is about to. To be said once of each. What is over is left out of the chain, at its end as at its
+ * beginning: fibers that start one another from within leases, for ever, would hand on one that grows.
+ */
+export const loanEnded = (note: Note): void => {
   running--
+  note.outer = firstRunning(note.outer)
 }
 
 const none: ReadonlyArray<never> = []
 
 /** The running loans of a pool that a fiber has, by itself or through the fiber that started it; innermost first. */
 export const loansOf = <A>(pool: object, fiber: AnyFiber): ReadonlyArray<Loan<Resource<A>>> => {
-  let note = loanAround(fiber)
+  let note = running === 0 ? undefined : firstRunning(fiber.getRef(Holding))
   if (note === undefined) return none
   const loans: Array<Loan<Resource<A>>> = []
-  for (; note !== undefined; note = note.outer) {
-    if (note.pool === pool && !isOver(note)) loans.push(note as unknown as Loan<Resource<A>>)
+  for (; note !== undefined; note = firstRunning(note.outer)) {
+    if (note.pool === pool) loans.push(note as unknown as Loan<Resource<A>>)
   }
   return loans
 }

@@ -16,7 +16,7 @@ import type { Lease } from "../engine/Lease.ts"
 import type { AcquireError } from "../PoolError.ts"
 import type { BoundConnector } from "./BoundConnector.ts"
 import { Borrower, type Hold } from "./Borrower.ts"
-import { loanAround, loanEnded, loansOf, type Note, noteLoan } from "./Holding.ts"
+import { loanEnded, loansOf, type Note, noteLoan } from "./Holding.ts"
 import type { PoolRuntime } from "./PoolRuntime.ts"
 import { refusalError } from "./Refusals.ts"
 import type { Resource } from "./Resource.ts"
@@ -27,22 +27,16 @@ type AnyFiber = Fiber.Fiber<unknown, unknown>
 /** Borrows for the length of the surrounding scope; `give` says what the borrower gets. */
 export const borrowInScope = <A, B>(
   runtime: PoolRuntime<A>,
-  give: (lease: AnyLease<A>) => Effect.Effect<B>,
+  give: (lease: AnyLease<A>, id: number) => Effect.Effect<B>,
   isExclusive = false
 ): Effect.Effect<B, AcquireError, Scope.Scope> => {
-  const hold = (lease: AnyLease<A>, fiber: AnyFiber): Effect.Effect<B> => {
-    returnWithScope(runtime, lease, fiber)
-    if (runtime.watchesNesting) {
-      noteLoan(
-        { pool: runtime, lease: lease as unknown as AnyLease<never>, id: lease.id, outer: loanAround(fiber) },
-        fiber
-      )
-    }
-    return give(lease)
+  const hold = (lease: AnyLease<A>, id: number, fiber: AnyFiber): Effect.Effect<B> => {
+    returnWithScope(runtime, lease, id, fiber)
+    return give(lease, id)
   }
   return Effect.withFiber((fiber) => {
     const lease = leaseAtOnce(runtime, fiber, isExclusive)
-    return lease === undefined ? wait(runtime, hold, fiber, isExclusive) : hold(lease, fiber)
+    return lease === undefined ? wait(runtime, hold, fiber, isExclusive) : hold(lease, lease.id, fiber)
   })
 }
 
@@ -61,21 +55,21 @@ export const borrowWhile = <A, B, E, R>(
     return next === use ? use.asEffect() : next
   })
 
-/** One run of `use`: the lease, from its beginning to its end, and the note of it that the fiber carries meanwhile. */
-class Use<A, B, E, R> extends Effectable.Class<B, E | AcquireError, R> implements Note {
-  readonly pool: PoolRuntime<A>
-  readonly body: (connection: A) => Effect.Effect<B, E, R>
-  readonly fiber: AnyFiber
+/** One run of `use`, with its lease from the beginning to the end. */
+class Use<A, B, E, R> extends Effectable.Class<B, E | AcquireError, R> {
+  private readonly runtime: PoolRuntime<A>
+  private readonly body: (connection: A) => Effect.Effect<B, E, R>
+  private readonly fiber: AnyFiber
   /** What the fiber's context was before the note, and is again after it. */
-  context: Context.Context<never>
-  outer: Note | undefined = undefined
+  private readonly context: Context.Context<never>
   /** Installed before there is anything to release, its end finds out here what there is. */
-  lease: AnyLease<never> | undefined = undefined
-  id = 0
+  private lease: AnyLease<A> | undefined = undefined
+  private id = 0
+  private note: Note | undefined = undefined
 
-  constructor(pool: PoolRuntime<A>, body: (connection: A) => Effect.Effect<B, E, R>, fiber: AnyFiber) {
+  constructor(runtime: PoolRuntime<A>, body: (connection: A) => Effect.Effect<B, E, R>, fiber: AnyFiber) {
     super()
-    this.pool = pool
+    this.runtime = runtime
     this.body = body
     this.fiber = fiber
     this.context = fiber.context
@@ -83,34 +77,35 @@ class Use<A, B, E, R> extends Effectable.Class<B, E | AcquireError, R> implement
 
   /** Begins it. */
   asEffect(): Effect.Effect<B, E | AcquireError, R> {
-    const { fiber, pool } = this
-    const lease = leaseAtOnce(pool, fiber, false)
-    return lease === undefined ? wait(pool, (served) => this.hold(served), fiber, false) : this.hold(lease)
+    const { fiber, runtime } = this
+    const lease = leaseAtOnce(runtime, fiber, false)
+    if (lease !== undefined) return this.hold(lease, lease.id)
+    return wait(runtime, (served, id) => this.hold(served, id), fiber, false)
   }
 
-  private hold(lease: AnyLease<A>): Effect.Effect<B, E, R> {
-    const { fiber, pool } = this
-    this.lease = lease as unknown as AnyLease<never>
-    this.id = lease.id
-    lease.holder = fiber
-    if (pool.watchesNesting) {
-      this.outer = loanAround(fiber)
-      noteLoan(this, fiber)
-    }
+  private hold(lease: AnyLease<A>, id: number): Effect.Effect<B, E, R> {
+    const { fiber, runtime } = this
+    this.lease = lease
+    this.id = id
+    noteHolder(lease, id, fiber)
+    if (runtime.watchesNesting) this.note = noteLoan(runtime, lease, id, fiber)
     return this.body(lease.connection.resource.exit.value)
   }
 
   end(exit: Exit.Exit<B, E | AcquireError>): undefined {
-    const { fiber, id, lease, pool } = this
+    const { fiber, id, lease, note, runtime } = this
     if (lease === undefined) return
-    if (pool.watchesNesting) {
+    if (note !== undefined) {
       fiber.setContext(this.context)
-      // A fiber that was started meanwhile keeps this note for as long as it lives, and must not keep what was before it.
-      this.context = Context.empty()
-      loanEnded()
+      loanEnded(note)
     }
-    giveBack(pool, lease as unknown as AnyLease<A>, id, exit)
+    giveBack(runtime, lease, id, exit)
   }
+}
+
+/** A lease that was taken back before its fiber could take it has none: its record may be another's by now. */
+const noteHolder = <A>(lease: AnyLease<A>, id: number, fiber: AnyFiber): void => {
+  if (lease.id === id) lease.holder = fiber
 }
 
 /** A lease without a wait, if there is one to be had. */
@@ -145,12 +140,12 @@ const wait = <A, B, E, R>(
     })
   })
 
-const returnWithScope = <A>(runtime: PoolRuntime<A>, lease: AnyLease<A>, fiber: AnyFiber): void => {
-  const { id } = lease
-  lease.holder = fiber
+const returnWithScope = <A>(runtime: PoolRuntime<A>, lease: AnyLease<A>, id: number, fiber: AnyFiber): void => {
+  noteHolder(lease, id, fiber)
   const scope = Context.getUnsafe(fiber.context, Scope.Scope)
+  const note = runtime.watchesNesting ? noteLoan(runtime, lease, id, fiber) : undefined
   const release = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> => {
-    if (runtime.watchesNesting) loanEnded()
+    if (note !== undefined) loanEnded(note)
     giveBack(runtime, lease, id, exit)
     return Effect.void
   }

@@ -3,7 +3,7 @@
  * case here is swept over every small budget and over the moment of the interrupt, with other borrowers competing.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Scheduler, type Scope } from "effect"
+import { Effect, Fiber, Latch, Scheduler, type Scope } from "effect"
 import { ConnectionPool, type PoolError } from "../../src/index.ts"
 import { type FakeConnection, FakeServer, turns } from "../support/FakeServer.ts"
 
@@ -97,4 +97,62 @@ describe("an interrupted borrower", () => {
       assert.strictEqual((yield* ConnectionPool.status(pool)).cancelled, 1)
     })
   )
+})
+
+/** Runs what it is given when it is told to, and makes fibers yield at their very next operation while it is stubborn. */
+class StubbornScheduler implements Scheduler.Scheduler {
+  readonly executionMode = "async"
+  isStubborn = false
+  private readonly tasks: Array<() => void> = []
+
+  shouldYield(): boolean {
+    return this.isStubborn
+  }
+
+  makeDispatcher(): Scheduler.SchedulerDispatcher {
+    return { scheduleTask: (task) => this.tasks.push(task), flush: () => this.run() }
+  }
+
+  run(): void {
+    for (let task = this.tasks.shift(); task !== undefined; task = this.tasks.shift()) task()
+  }
+}
+
+describe("a lease that was taken back before its fiber could take it", () => {
+  const borrows: ReadonlyArray<readonly [string, Borrow]> = [
+    ["use", (pool) => ConnectionPool.use(pool, () => Effect.void)],
+    ["acquire", (pool) => Effect.scoped(ConnectionPool.acquire(pool))],
+    ["lease", (pool) => Effect.scoped(Effect.flatMap(ConnectionPool.lease(pool), ({ discard }) => discard))]
+  ]
+  for (const [name, borrow] of borrows) {
+    it.effect(`is not returned a second time: ${name}`, () =>
+      Effect.gen(function* () {
+        const pool = yield* ConnectionPool.make(new FakeServer().complete, { minConnections: 1, maxConnections: 1 })
+        const gate = Latch.makeUnsafe(false)
+        yield* Effect.forkChild(
+          ConnectionPool.use(pool, () => gate.await),
+          { startImmediately: true }
+        )
+        const scheduler = new StubbornScheduler()
+        const borrower = yield* Effect.forkChild(Effect.provideService(borrow(pool), Scheduler.Scheduler, scheduler), {
+          startImmediately: true
+        })
+        scheduler.run()
+        assert.strictEqual((yield* ConnectionPool.status(pool)).waiting, 1)
+        scheduler.isStubborn = true
+        yield* gate.open
+        yield* turns(3)
+        // It has been told, and has not run.
+        yield* ConnectionPool.recycle(pool, { interrupt: true })
+        yield* turns(3)
+        scheduler.isStubborn = false
+        scheduler.run()
+        yield* Fiber.await(borrower)
+        yield* turns(5)
+        const { acquired, inUse, released } = yield* ConnectionPool.status(pool)
+        assert.deepStrictEqual({ acquired, inUse, released }, { acquired: 2, inUse: 0, released: 2 })
+        assert.deepStrictEqual(yield* ConnectionPool.audit(pool), [])
+      })
+    )
+  }
 })

@@ -217,6 +217,58 @@ describe("memory", () => {
     }).pipe(silent)
   )
 
+  it.live("does not grow with fibers that start one another while their own lease still runs", () =>
+    Effect.gen(function* () {
+      const generations = (
+        pool: ConnectionPool.ConnectionPool<{ readonly id: number }>,
+        how: "use" | "acquire",
+        left: number,
+        last: Deferred.Deferred<void>
+      ): Effect.Effect<unknown, unknown> => {
+        const body = Effect.suspend(() =>
+          left === 0
+            ? Effect.andThen(Deferred.succeed(last, undefined), Effect.never)
+            : Effect.andThen(
+                Effect.forkDetach(generations(pool, how, left - 1, last), { startImmediately: true }),
+                Effect.andThen(turns(2), Effect.void)
+              )
+        )
+        return how === "use"
+          ? ConnectionPool.use(pool, () => body)
+          : Effect.scoped(Effect.andThen(ConnectionPool.acquire(pool), body))
+      }
+      for (const how of ["use", "acquire"] as const) {
+        const heaps: Array<number> = []
+        for (const count of [6000, 1000, 6000]) {
+          const pool = yield* ConnectionPool.make(connector, { minConnections: 4, maxConnections: 4 })
+          const last = yield* Deferred.make<void>()
+          yield* Effect.forkDetach(generations(pool, how, count, last))
+          yield* Deferred.await(last)
+          heaps.push(yield* used)
+          yield* ConnectionPool.recycle(pool, { interrupt: true })
+        }
+        assert.isBelow((heaps[2]! - heaps[1]!) / 5000, 100, how)
+      }
+    }).pipe(Effect.scoped, silent)
+  )
+
+  it.live("of what a use has come to is given back, though a fiber it has started lives on", () =>
+    Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make(connector, { minConnections: 1 })
+      const started: Array<unknown> = []
+      const request = ConnectionPool.use(pool, () =>
+        Effect.map(Effect.forkDetach(Effect.never, { startImmediately: true }), (fiber) => {
+          started.push(fiber)
+          return new Uint8Array(1_000_000)
+        })
+      )
+      const before = yield* used
+      for (let count = 0; count < 10; count++) yield* Effect.flatMap(Effect.forkChild(request), Fiber.join)
+      assert.isBelow((yield* used) - before, 3_000_000)
+      assert.strictEqual(started.length, 10)
+    }).pipe(silent)
+  )
+
   it.live("of a closed pool is given back", () =>
     Effect.gen(function* () {
       const made = yield* Effect.scoped(
