@@ -100,7 +100,7 @@ export class FakeServer {
     // Installed before there is anything to count, as an interrupt may come between any two steps.
     return Effect.onExitPrimitive(dial, (exit) => {
       if (exit._tag === "Failure" && attempt !== undefined) {
-        this.books.failed()
+        this.books.failed(attempt)
         this.books.witness.note(`  connect ${attempt.id} failed`)
       }
       return undefined

@@ -103,8 +103,13 @@ export class ServerBooks {
     return attempt
   }
 
-  failed(): void {
-    this.noteFailure(this.witness.now)
+  /** An attempt has failed: for the pool at the latest when its time was over, however long it went on by itself. */
+  failed({ startedAt }: Attempt): void {
+    this.noteFailure(Math.min(this.witness.now, startedAt + this.connectTimeout))
+  }
+
+  private get connectTimeout(): number {
+    return Duration.toMillis(Duration.fromInputUnsafe(this.witness.config.connectTimeout))
   }
 
   /** A failed connect begins an outage; so may a connection that ends, when many have ended young. */
@@ -114,12 +119,12 @@ export class ServerBooks {
   }
 
   opened(attempt: Attempt): FakeConnection {
-    const { config, now } = this.witness
+    const { now } = this.witness
     this.outage = undefined
     const connection: FakeConnection = {
       id: this.connections.length + 1,
       openedAt: now,
-      isLate: now >= attempt.startedAt + Duration.toMillis(config.connectTimeout),
+      isLate: now >= attempt.startedAt + this.connectTimeout,
       wasLent: false,
       isDead: false,
       isKnownDead: false,
