@@ -99,7 +99,10 @@ export class Observer {
     request.returnedAt = this.world.now
     if (exit._tag === "Success") return
     if (exit.cause.reasons.some((reason) => reason._tag !== "Fail")) connection.isSuspect = true
-    else if (Cause.squash(exit.cause) === "fatal") connection.isBroken = true
+    else if (Cause.squash(exit.cause) === "fatal") {
+      connection.isBroken = true
+      this.world.server.books.foundBroken()
+    }
   }
 
   /** The pool has heard of it: a fiber may have yielded between letting go and saying so. */

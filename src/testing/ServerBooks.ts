@@ -108,6 +108,11 @@ export class ServerBooks {
     this.noteFailure(Math.min(this.witness.now, startedAt + this.connectTimeout))
   }
 
+  /** A borrower has found a connection to be of no use: when many are, young, that is no better than a failed attempt. */
+  foundBroken(): void {
+    this.noteFailure(this.witness.now)
+  }
+
   private get connectTimeout(): number {
     return Duration.toMillis(Duration.fromInputUnsafe(this.witness.config.connectTimeout))
   }

@@ -32,6 +32,15 @@ Our pool runs as it comes: deadlines, counters, status, events in its flight rec
 on. The others run as they come, too; what they do not do, they do not pay for. Code that is made of promises is cheaper to
 suspend than a fiber: "no pool" is what the fibers of such a contest cost by themselves.
 
+## Where it is behind, and why
+
+- A scoped \`acquire\` beside Effect's scoped \`Pool.get\`: ours leaves a note of the lease in the fiber's context, so that a nested
+  acquire is seen wherever it happens, and keeps counters, a flight recorder and the time of each lease.
+  \`nested: "allow"\` saves the note. The scope itself, and its finalizer, are the same for both.
+- Pools made of promises: a fiber costs more than a promise to start, to suspend and to wake. The row "no pool" is what that is
+  without any pool.
+- \`nested: "warn"\`, the default, is what \`use\` pays for most beside its steps of Effect's run loop.
+
 ## What it does not show
 
 One process on one machine of two cores: no network, no other programs, no many pools against one server. In the first section a
