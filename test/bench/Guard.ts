@@ -13,7 +13,7 @@ import { guardedContests } from "./PoolContests.ts"
  * How many times as fast as Effect's `Pool` at least. Both are well under what a quiet machine shows (docs/benchmarks.md), since
  * a gate must not fail because of its neighbours; who loses a third of the speed is caught.
  */
-const atLeast: Readonly<Record<string, number>> = { use: 0.75, "scoped acquire": 0.5 }
+const atLeast: Readonly<Record<string, number>> = { use: 0.7, "scoped acquire": 0.45 }
 
 /** A machine may be busy once, and a second time. */
 const tries = 3
