@@ -25,6 +25,7 @@ import { PoolStatus } from "./PoolStatus.ts"
 import { bind } from "./runtime/BoundConnector.ts"
 import { events as readEvents, recentEvents as readRecentEvents } from "./runtime/Events.ts"
 import { borrowInScope, borrowWhile } from "./runtime/Lending.ts"
+import { ensureFinalizersWork } from "./runtime/Returning.ts"
 import { PoolRuntime } from "./runtime/PoolRuntime.ts"
 import { lastFailureOf, snapshotOf } from "./runtime/Refusals.ts"
 
@@ -144,6 +145,7 @@ const build = Effect.fnUntraced(function* <A, E, R>(connector: Connector<A, E, R
     clock: yield* Clock,
     random: () => random.nextDoubleUnsafe()
   })
+  yield* ensureFinalizersWork
   yield* runtime.start
   if (config.startup === "failFast" && config.minConnections > 0) yield* Deferred.await(runtime.firstConnect)
   else if (config.startup === "await") yield* runtime.ready.await

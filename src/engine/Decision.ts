@@ -31,30 +31,46 @@ export type Decision<A> =
   | { readonly _tag: "Warming"; readonly open: number; readonly minimum: number }
   | { readonly _tag: "Swept"; readonly sweep: Sweep }
 
-/** The decisions not yet carried out, in order. Taking one is O(1) and leaves nothing behind. */
+/** So many places are kept for decisions to come. */
+const placesKept = 1024
+
+/**
+ * The decisions not yet carried out, in order. Taking one is O(1) and leaves nothing behind. Its places serve again: an array
+ * that is emptied gives its memory away, and would ask for it anew with every connection that is handed over.
+ */
 export class Decisions<A> {
-  private pending: Array<Decision<A>> = []
+  private places: Array<Decision<A> | undefined> = []
   private taken = 0
+  private added = 0
 
   get isEmpty(): boolean {
-    return this.taken === this.pending.length
+    return this.taken === this.added
   }
 
   add(decision: Decision<A>): void {
-    this.pending.push(decision)
+    this.places[this.added++] = decision
   }
 
   next(): Decision<A> | undefined {
-    if (this.taken === this.pending.length) return undefined
-    const decision = this.pending[this.taken++]
-    // Start over instead of shifting: a mass refusal of 100,000 waiters would otherwise cost a move each.
-    if (this.taken === this.pending.length) {
-      this.pending.length = 0
-      this.taken = 0
-    } else if (this.taken === 1024) {
-      this.pending.splice(0, this.taken)
-      this.taken = 0
-    }
+    const { places, taken } = this
+    if (taken === this.added) return undefined
+    const decision = places[taken]
+    places[taken] = undefined
+    if (++this.taken === this.added) this.startOver()
+    else if (this.taken === placesKept) this.moveUp()
     return decision
+  }
+
+  private startOver(): void {
+    this.taken = 0
+    this.added = 0
+    if (this.places.length > placesKept) this.places = []
+  }
+
+  /** So many at a time: a mass refusal of 100,000 waiters would otherwise cost a move each, or keep all their places. */
+  private moveUp(): void {
+    this.places.splice(0, this.taken)
+    this.added -= this.taken
+    this.taken = 0
   }
 }

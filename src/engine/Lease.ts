@@ -6,7 +6,8 @@ import type { Waiter } from "./Waiters.ts"
  * keeps the number with it: a release that comes twice, or too late, finds another number and nothing to release.
  *
  * It serves again and again, and is in no list but its connection's, because a fresh object for each loan, linked into lists
- * that live long, was half of what the engine's share of a lease cost.
+ * that live long, was half of what the engine's share of a lease cost. One whose loan was revoked never serves again: its
+ * connection is being closed. So whoever took it is the only one to have it until he returns it.
  */
 export class Lease<A> {
   readonly connection: Connection<A>
@@ -25,6 +26,8 @@ export class Lease<A> {
   servedTo: Waiter<A> | undefined = undefined
   /** Whoever holds it. The engine never looks into it. */
   holder: unknown = undefined
+  /** Whatever whoever drives the engine keeps with the record, from one loan to the next. */
+  attached: unknown = undefined
 
   constructor(connection: Connection<A>, sibling: Lease<A> | undefined) {
     this.connection = connection

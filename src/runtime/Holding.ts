@@ -45,7 +45,7 @@ export const noteLoan = <A>(pool: object, lease: Lease<Resource<A>>, id: number,
   const outer = running === 0 ? undefined : firstRunning(fiber.getRef(Holding))
   const note = new Note(pool, lease as unknown as Lease<Resource<never>>, id, outer)
   running++
-  fiber.setContext(Context.add(fiber.context, Holding, note))
+  fiber.setContext(Context.addUnsafe(fiber.context, Holding.key, note))
   return note
 }
 

@@ -17,8 +17,6 @@ const uncontendedUse = Effect.fnUntraced(function* (rounds: Rounds) {
   const borrowers = [
     yield* Contenders.ours(10),
     yield* Contenders.theirs(10),
-    yield* Contenders.ours(10, "effect-pool, driver with check, reset and inspect", Contenders.attended),
-    yield* Contenders.ours(10, 'effect-pool, nested: "allow"', Contenders.plain, { nested: "allow" }),
     ...(yield* Contenders.promisePools(10)),
     Contenders.nobody
   ]
@@ -36,7 +34,6 @@ const uncontendedUse = Effect.fnUntraced(function* (rounds: Rounds) {
 const uncontendedAcquire = Effect.fnUntraced(function* (rounds: Rounds) {
   const operations = 20_000
   const ours = yield* Contenders.makeOurs(10)
-  const allowing = yield* Contenders.makeOurs(10, Contenders.plain, { nested: "allow" })
   const theirs = yield* Contenders.makeTheirs(10)
   const scoped = (name: string, effect: Effect.Effect<unknown, unknown>) =>
     contenderOf(
@@ -51,10 +48,30 @@ const uncontendedAcquire = Effect.fnUntraced(function* (rounds: Rounds) {
     contenders: [
       scoped(Contenders.ourName, Effect.scoped(ConnectionPool.acquire(ours))),
       scoped(Contenders.theirName, Effect.scoped(Pool.get(theirs))),
-      scoped('effect-pool, nested: "allow"', Effect.scoped(ConnectionPool.acquire(allowing))),
       scoped("a scope with a finalizer", Effect.scoped(Effect.addFinalizer(() => Effect.void))),
       scoped("an empty scope", Effect.scoped(Effect.void))
     ]
+  }
+  return contest
+})
+
+/**
+ * Our own pool with other drivers and settings. A contest of its own, after those with others: code that has met several
+ * kinds of pools is compiled for all of them, and the others bring one each.
+ */
+const kindsOfUse = Effect.fnUntraced(function* (rounds: Rounds) {
+  const operations = 20_000
+  const kinds = [
+    yield* Contenders.ours(10),
+    yield* Contenders.ours(10, "driver with check, reset and inspect", Contenders.attended),
+    yield* Contenders.ours(10, 'nested: "allow"', Contenders.plain, { nested: "allow" })
+  ]
+  const contest: Contest = {
+    name: "use, with other drivers and settings",
+    unit: "ns per operation",
+    operations,
+    rounds,
+    contenders: kinds.map(({ inSequence, name }) => contenderOf(name, inSequence(operations)))
   }
   return contest
 })
@@ -295,6 +312,7 @@ export const poolContests = (isQuick: boolean) => {
     handOver(few, 50),
     handOver(few, 99),
     cancelStorm(few),
-    timeOuts(few)
+    timeOuts(few),
+    kindsOfUse(many)
   ])
 }

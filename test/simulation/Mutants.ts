@@ -28,13 +28,14 @@ export const mutants: ReadonlyArray<Mutant> = [
   engine("Lending", "a waiter that leaves stays in line", "ledger.waiters.remove(waiter);"),
   engine("Lending", "what an interrupted waiter was served is kept", "returnUntouched(ledger, waiter, now);"),
   runtime("Lending", "the engine never hears of an interrupt", "engine.cancel(borrower, runtime.now());"),
-  runtime("Lending", "a lease is never given back", "engine.release(lease, id, outcome, now);"),
+  runtime("Returning", "a lease is never given back", "engine.release(lease, lease.id, outcome, now);"),
   runtime(
-    "Lending",
+    "Returning",
     "a stale release ends the lease of whoever has the connection by now",
-    "engine.release(lease, id, outcome, now);",
-    "engine.release(lease, id, outcome, now), runtime.later(() => lease.id > 0 && engine.release(lease, lease.id, outcome, now));"
+    "engine.release(lease, lease.id, outcome, now);",
+    "engine.release(lease, lease.id, outcome, now), runtime.later(() => lease.id > 0 && engine.release(lease, lease.id, outcome, now));"
   ),
+  runtime("Returning", "a lease that was taken back is given back again", "if (lease.id === 0)", "if (false)"),
   engine("Ledger", "a lease that is over goes on", "lease.id = 0;"),
   engine(
     "Lending",
