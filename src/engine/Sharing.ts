@@ -36,7 +36,8 @@ export const offerRoom = <A>(ledger: Ledger<A>, connection: Connection<A>, now: 
     const sharing = waiters.sharing.first
     if (waiters.exclusive.length > clearing.size && waiters.first !== sharing) return clear(ledger, connection)
     if (sharing === undefined || ledger.state === "paused") {
-      if (!connection.isShareable) ledger.shareable.addLast(connection)
+      ledger.shareable.remove(connection)
+      ledger.shareable.addFirst(connection)
       return
     }
     if (now >= sharing.deadline) ledger.expireWaiters(now)

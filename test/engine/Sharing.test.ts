@@ -79,15 +79,27 @@ describe("a connection that is shared", () => {
     assert.deepStrictEqual(ids, [3, 2, 1, 3, 2, 1, 3, 2, 1])
   })
 
-  it("gives its room, when it has some again, after those that had some all along", () => {
-    const pool = shared(2, { concurrency: 3 })
-    const loans = Array.from({ length: 5 }, () => pool.borrow())
+  it("is the next to be lent when it has just got a lease back, whether or not it had room before", () => {
+    const pool = shared(3, { concurrency: 3 })
+    const loans = Array.from({ length: 7 }, () => pool.borrow())
     assert.deepStrictEqual(
       loans.map(({ connection }) => connection.id),
-      [2, 1, 2, 1, 2]
+      [3, 2, 1, 3, 2, 1, 3]
     )
+    pool.release(loans[2]!)
+    assert.strictEqual(pool.borrow().connection.id, 1)
     pool.release(loans[0]!)
-    assert.deepStrictEqual([pool.borrow().connection.id, pool.borrow().connection.id], [1, 2])
+    assert.strictEqual(pool.borrow().connection.id, 3)
+  })
+
+  it("is the next once for each lease that it got back", () => {
+    const pool = shared(3, { concurrency: 3 })
+    const loans = Array.from({ length: 6 }, () => pool.borrow())
+    pool.release(loans[2]!)
+    assert.deepStrictEqual(
+      [pool.borrow(), pool.borrow()].map(({ connection }) => connection.id),
+      [1, 3]
+    )
   })
 
   it("is no longer among those with room once it rests, and not twice among them when it is lent again", () => {
