@@ -17,17 +17,20 @@ import * as References from "effect/References"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
-import type { Connector } from "./Connector.ts"
+import { type Connector, QueryTimeout } from "./Connector.ts"
 import * as PoolConfig from "./PoolConfig.ts"
 import type { PoolEvent } from "./PoolEvent.ts"
 import { type AcquireError, type ConnectError, PoolClosed, type PoolConfigError, PoolNotReady } from "./PoolError.ts"
-import { PoolStatus } from "./PoolStatus.ts"
+import { type ConnectionStatus, type HealthStatus, PoolStatus } from "./PoolStatus.ts"
 import { bind } from "./runtime/BoundConnector.ts"
+import { connectionList } from "./runtime/ConnectionList.ts"
 import { events as readEvents, recentEvents as readRecentEvents } from "./runtime/Events.ts"
+import { healthOf } from "./runtime/HealthReport.ts"
 import { borrowInScope, borrowWhile } from "./runtime/Lending.ts"
 import { ensureFinalizersWork } from "./runtime/Returning.ts"
 import { PoolRuntime } from "./runtime/PoolRuntime.ts"
 import { lastFailureOf, snapshotOf } from "./runtime/Refusals.ts"
+import { type Member, Membership } from "./runtime/SharedBudget.ts"
 
 const TypeId = "~effect-pool/ConnectionPool"
 
@@ -130,11 +133,15 @@ const build = Effect.fnUntraced(function* <A, E, R>(connector: Connector<A, E, R
   const name = config.name ?? connector.name
   const surroundings = yield* Effect.context<R | Scope.Scope>()
   // What runs later, connector and pool alike, says which pool it is, and is no part of a span that will have ended.
-  const context = Context.omit(Tracer.ParentSpan)(surroundings).pipe(
+  const context = Context.omit(
+    Tracer.ParentSpan,
+    Membership
+  )(surroundings).pipe(
     Context.add(References.CurrentLogAnnotations, {
       ...Context.get(surroundings, References.CurrentLogAnnotations),
       pool: name
-    })
+    }),
+    Context.add(QueryTimeout, config.queryTimeout)
   ) as Context.Context<R | Scope.Scope>
   const random = yield* Random
   const runtime = new PoolRuntime<A>({
@@ -146,6 +153,8 @@ const build = Effect.fnUntraced(function* <A, E, R>(connector: Connector<A, E, R
     random: () => random.nextDoubleUnsafe()
   })
   yield* ensureFinalizersWork
+  const membership = Context.get(surroundings, Membership)
+  if (membership !== undefined) yield* joinBudget(membership, runtime)
   yield* runtime.start
   if (config.startup === "failFast" && config.minConnections > 0) yield* Deferred.await(runtime.firstConnect)
   else if (config.startup === "await") yield* runtime.ready.await
@@ -162,6 +171,15 @@ const build = Effect.fnUntraced(function* <A, E, R>(connector: Connector<A, E, R
   }
   return pool
 })
+
+/** Registered before the pool's own end, so that it leaves when its last connection has closed. */
+const joinBudget = <A>({ budget, floor }: Member, runtime: PoolRuntime<A>): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.asVoid(
+    Effect.acquireRelease(
+      Effect.sync(() => budget.join(runtime as unknown as PoolRuntime<never>, floor)),
+      (leave) => Effect.sync(leave)
+    )
+  )
 
 /**
  * Borrows a connection until the surrounding scope closes.
@@ -321,6 +339,62 @@ export const status = <A>(pool: ConnectionPool<A>): Effect.Effect<PoolStatus> =>
       ...(lastFailure === undefined ? {} : { lastFailure })
     })
   })
+
+/**
+ * Whether the pool does its work, and why not. Never acquires, so it answers when the pool is stuck; O(1).
+ *
+ * **Example** (A server that cannot be reached)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const nowhere = Connector.make({ name: "nowhere", connect: Effect.fail("connection refused") })
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(nowhere, { startup: "background" })
+ *   yield* Effect.yieldNow
+ *   const { status, reasons } = yield* ConnectionPool.health(pool)
+ *   return [status, reasons.length] // => ["fail", 1]
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @category observing
+ * @since 0.1.0
+ */
+export const health = <A>(pool: ConnectionPool<A>): Effect.Effect<HealthStatus> =>
+  Effect.sync(() => healthOf(runtimeOf(pool)))
+
+/**
+ * Every connection of the pool, in the order in which they were begun: its state and age, who has it, and what its connector
+ * counts of it. Never acquires; takes a look at every connection and lease.
+ *
+ * **Example** (Who has which connection, and for how long)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const counter = Connector.make({
+ *   name: "counter",
+ *   connect: Effect.sync(() => ({ count: 0 })),
+ *   statistics: ({ count }) => ({ count })
+ * })
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(counter, { minConnections: 1 })
+ *   yield* ConnectionPool.use(pool, (connection) => Effect.sync(() => connection.count++))
+ *   const connections = yield* ConnectionPool.connections(pool)
+ *   return connections.map(({ id, state, uses, statistics }) => ({ id, state, uses, statistics }))
+ *   // => [{ id: 1, state: "idle", uses: 1, statistics: { count: 1 } }]
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @category observing
+ * @since 0.1.0
+ */
+export const connections = <A>(pool: ConnectionPool<A>): Effect.Effect<ReadonlyArray<ConnectionStatus>> =>
+  Effect.sync(() => connectionList(runtimeOf(pool)))
 
 /**
  * What happens in the pool from now on, up to its end; see `PoolEvent`. A reader costs the pool nothing while it reads and

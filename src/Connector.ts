@@ -3,6 +3,8 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import type * as Scope from "effect/Scope"
@@ -62,10 +64,27 @@ export declare namespace Connector {
     readonly classify?: Asks<E, FailureKind> | undefined
     /** Whether a connection is of no use after its borrower met this error. Default: never. */
     readonly fatal?: ((error: unknown) => boolean) | undefined
+    /**
+     * What the connector counts of a connection, for status and console. Asked whenever somebody looks: it must be cheap and
+     * must not throw. What is not a finite number is left out.
+     */
+    readonly statistics?: Asks<A, Readonly<Record<string, number>>> | undefined
     /** What is wrong with the connector's own configuration; the pool refuses to start and names it all at once. */
     readonly problems?: ReadonlyArray<ConfigProblem> | undefined
   }
 }
+
+/**
+ * How long a query may take, for connectors that run queries: in the context of `connect`, the pool's `queryTimeout`. Outside
+ * a pool, 30 seconds. `Duration.infinity` switches it off.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const QueryTimeout: Context.Reference<Duration.Duration> = Context.Reference(
+  "effect-pool/Connector/QueryTimeout",
+  { defaultValue: () => Duration.seconds(30) }
+)
 
 /**
  * Whether a value is a connector.
@@ -101,7 +120,7 @@ export const make = <A, E = never, R = never>(
 ): Connector<A, E, Exclude<R, Scope.Scope>> => {
   type Made = Connector.Options<A, E, Exclude<R, Scope.Scope>>
   // Called on the options and not copied out of them: they may be an instance with methods.
-  const { check, classify, closed, connect, fatal, inspect, name, problems, reset } = options as Made
+  const { check, classify, closed, connect, fatal, inspect, name, problems, reset, statistics } = options as Made
   return {
     [TypeId]: TypeId,
     name,
@@ -112,6 +131,7 @@ export const make = <A, E = never, R = never>(
     closed: closed && ((connection) => closed.call(options, connection)),
     classify: classify && ((error) => classify.call(options, error)),
     fatal: fatal && ((error) => fatal.call(options, error)),
+    statistics: statistics && ((connection) => statistics.call(options, connection)),
     problems
   }
 }

@@ -52,6 +52,7 @@ const limit = duration(Duration.millis(1), Duration.infinity)
  * | `checkTimeout` | 2 s | one check |
  * | `resetTimeout` | 5 s | one reset |
  * | `closeTimeout` | 5 s | how long a finalizer may hold a place in the pool |
+ * | `queryTimeout` | 30 s | one query, by connectors that run queries; `Infinity` switches it off |
  * | `idleTimeout` | 300 s | how long a connection above the minimum may rest |
  * | `maxLifetime` | 30 min | the age of a connection, shortened by a random part of up to 25 % |
  * | `maxUses` | 1000 | the leases of one connection |
@@ -79,6 +80,7 @@ export class PoolConfig extends Schema.Class<PoolConfig>("effect-pool/PoolConfig
   checkTimeout: timeout,
   resetTimeout: timeout,
   closeTimeout: timeout,
+  queryTimeout: limit,
   idleTimeout: limit,
   maxLifetime: limit,
   maxUses: count(1, Infinity),
@@ -115,6 +117,7 @@ export interface Input {
   readonly checkTimeout?: Duration.Input | undefined
   readonly resetTimeout?: Duration.Input | undefined
   readonly closeTimeout?: Duration.Input | undefined
+  readonly queryTimeout?: Duration.Input | undefined
   readonly idleTimeout?: Duration.Input | undefined
   readonly maxLifetime?: Duration.Input | undefined
   readonly maxUses?: number | undefined
@@ -141,6 +144,7 @@ const defaultFields = {
   checkTimeout: Duration.seconds(2),
   resetTimeout: Duration.seconds(5),
   closeTimeout: Duration.seconds(5),
+  queryTimeout: Duration.seconds(30),
   idleTimeout: Duration.seconds(300),
   maxLifetime: Duration.minutes(30),
   maxUses: 1000,

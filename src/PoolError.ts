@@ -387,6 +387,48 @@ export class ConnectError extends Schema.TaggedError<ConnectError>("effect-pool/
 }
 
 /**
+ * A query had no result within its timeout (`DatabaseConnection`). `connection` is the connection's number of its connector.
+ *
+ * - `cancelled`: it has ended on the server, and the connection can be used again.
+ * - `abandoned`: it could not be ended and may still run; the connection is discarded when it is returned.
+ * - `notSent`: an earlier query of the connection was abandoned, so this one was not begun.
+ *
+ * Never carries the query's text or its parameters.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class QueryTimeout extends Schema.TaggedError<QueryTimeout>("effect-pool/QueryTimeout")("QueryTimeout", {
+  connector: Schema.String,
+  connection: Schema.Int,
+  // @effect-diagnostics-next-line schemaNumber:off - a query without a timeout may not be sent either
+  timeoutMillis: Schema.Number,
+  waitedMillis: Schema.Finite,
+  outcome: Schema.Literals(["cancelled", "abandoned", "notSent"])
+}) {
+  readonly code = "POOL_QUERY_TIMEOUT"
+
+  override get message(): string {
+    const place = `[${this.connector}] connection ${this.connection}:`
+    if (this.outcome === "notSent") {
+      return (
+        `${place} query not sent: an earlier one could not be ended and may still run. Return the connection, which the ` +
+        `pool then replaces, and acquire another.`
+      )
+    }
+    const outcome =
+      this.outcome === "cancelled"
+        ? "it was cancelled, and the connection can be used again"
+        : "it could not be cancelled and may still run, and the connection is discarded"
+    return (
+      `${place} no result within ${seconds(this.timeoutMillis)} (waited ${seconds(this.waitedMillis)}): ${outcome}. ` +
+      `Look for a lock that another session holds, a missing index, or too many rows; raise queryTimeout only for queries ` +
+      `that are meant to take longer.`
+    )
+  }
+}
+
+/**
  * The pool did not become ready in the time that was given it. `reasons` are the failed attempts to connect so far, each
  * with how often it was met; the pool goes on trying.
  *
@@ -416,6 +458,31 @@ export class PoolNotReady extends Schema.TaggedError<PoolNotReady>("effect-pool/
     return (
       `[pool ${this.pool}] ${this.state} after ${seconds(this.waitedMillis)} (${numbers(this.snapshot)}): ` +
       `${typeof why === "string" ? why : why.join("; ")}. ${advice} The pool goes on trying.`
+    )
+  }
+}
+
+/**
+ * A spec has ended, and leases that it took are still running. `PoolLayer`'s `layerTest` dies with it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class LeakedLeases extends Schema.TaggedError<LeakedLeases>("effect-pool/LeakedLeases")("LeakedLeases", {
+  pool: Schema.String,
+  leases: Schema.Array(Holder)
+}) {
+  readonly code = "POOL_LEAKED_LEASES"
+
+  override get message(): string {
+    const { leases, pool } = this
+    const lines = leases.map(
+      ({ connection, heldForMillis, holder, lease }) =>
+        `  ${holder} has held connection ${connection} (lease ${lease}) for ${heldForMillis} ms`
+    )
+    return (
+      `[pool ${pool}] ${leases.length} lease${leases.length === 1 ? "" : "s"} not returned at the end of the spec:\n` +
+      `${lines.join("\n")}\nA lease ends with its scope: close it, or interrupt and await the fiber that borrowed.`
     )
   }
 }

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -12,11 +13,18 @@ import type * as Duration from "effect/Duration"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as ConnectionPool from "./ConnectionPool.ts"
-import type { Connector } from "./Connector.ts"
-import type * as PoolConfig from "./PoolConfig.ts"
-import type { AcquireError, ConnectError, PoolClosed, PoolConfigError, PoolNotReady } from "./PoolError.ts"
+import * as Connectors from "./Connector.ts"
+import * as PoolConfig from "./PoolConfig.ts"
+import {
+  type AcquireError,
+  type ConnectError,
+  LeakedLeases,
+  type PoolClosed,
+  type PoolConfigError,
+  type PoolNotReady
+} from "./PoolError.ts"
 import type { PoolEvent } from "./PoolEvent.ts"
-import type { PoolStatus } from "./PoolStatus.ts"
+import type { ConnectionStatus, HealthStatus, PoolStatus } from "./PoolStatus.ts"
 
 /**
  * The class that {@link Service} makes: the key of the service, its layers, and the operations of the pool that is in
@@ -36,15 +44,32 @@ export interface ServiceClass<in out Self, in out Id extends string, in out A> e
 
   /** The layer that makes the pool and closes it with its scope. One pool, however often the layer is provided. */
   readonly layer: <E, R>(
-    connector: Connector<A, E, R>,
+    connector: Connectors.Connector<A, E, R>,
     config?: PoolConfig.Input | PoolConfig.PoolConfig
   ) => Layer.Layer<Self, PoolConfigError | ConnectError, Exclude<R, Scope.Scope>>
 
-  /** Like `layer`, with connector and configuration read from Effect's `Config`, such as the environment. */
-  readonly layerConfig: <E, R>(
-    connector: Connector<A, E, R> | Config.Config<Connector<A, E, R>>,
-    config: Config.Config<PoolConfig.PoolConfig>
+  /**
+   * Like `layer`, with connector and configuration read from Effect's `Config`, such as the environment. A prefix stands for
+   * `PoolConfig.config(prefix)`, and for a connector such as `Postgres.config` it is the prefix of both. Fails with one error that
+   * names every variable that is missing or wrong, of both; secrets are not shown.
+   */
+  readonly layerConfig: <E, R, Source extends Config.Config<PoolConfig.PoolConfig> | string>(
+    connector:
+      | Connectors.Connector<A, E, R>
+      | Config.Config<Connectors.Connector<A, E, R>>
+      | (Source extends string ? (prefix: string) => Config.Config<Connectors.Connector<A, E, R>> : never),
+    config: Source
   ) => Layer.Layer<Self, Config.ConfigError | PoolConfigError | ConnectError, Exclude<R, Scope.Scope>>
+
+  /**
+   * The pool over a fake, for specs: a connection that everyone is lent, an effect that opens one, or a connector such as
+   * `effect-pool/testing` makes. The real pool, which opens when it is asked, and closes at once with the layer: dies with
+   * `LeakedLeases`, which names every borrower, if a lease is still running then.
+   */
+  readonly layerTest: <E = never, R = never>(
+    fake: A | Effect.Effect<A, E, R> | Connectors.Connector<A, E, R>,
+    config?: PoolConfig.Input | PoolConfig.PoolConfig
+  ) => Layer.Layer<Self, PoolConfigError | ConnectError, Exclude<R, Scope.Scope>>
 
   /** See `ConnectionPool.acquire`. */
   readonly acquire: Effect.Effect<A, AcquireError, Self | Scope.Scope>
@@ -58,6 +83,10 @@ export interface ServiceClass<in out Self, in out Id extends string, in out A> e
   readonly invalidate: (connection: A) => Effect.Effect<void, never, Self>
   /** See `ConnectionPool.status`. */
   readonly status: Effect.Effect<PoolStatus, never, Self>
+  /** See `ConnectionPool.health`. */
+  readonly health: Effect.Effect<HealthStatus, never, Self>
+  /** See `ConnectionPool.connections`. */
+  readonly connections: Effect.Effect<ReadonlyArray<ConnectionStatus>, never, Self>
   /** See `ConnectionPool.events`. */
   readonly events: Stream.Stream<PoolEvent, never, Self>
   /** See `ConnectionPool.recentEvents`. */
@@ -120,10 +149,18 @@ export const Service =
       layerConfig: (connector, config) =>
         Layer.effect(
           tag,
-          Effect.gen(function* () {
-            const settings = yield* config
-            return yield* ConnectionPool.make(Config.isConfig(connector) ? yield* connector : connector, settings)
-          })
+          Effect.flatMap(readBoth(connector, config), ([connector, settings]) =>
+            ConnectionPool.make(connector, settings)
+          )
+        ),
+      layerTest: (fake, config) =>
+        Layer.effect(
+          tag,
+          Effect.tap(
+            ConnectionPool.make(connectorOf(id, fake), configOfTests(config)),
+            // Registered after the pool's own end, so that it looks before the pool takes the leases back.
+            (pool) => Effect.addFinalizer(() => failOnLeaks(pool))
+          )
         ),
       acquire: Effect.flatMap(tag, ConnectionPool.acquire),
       reserve: Effect.flatMap(tag, ConnectionPool.reserve),
@@ -131,6 +168,8 @@ export const Service =
       use: (f) => Effect.flatMap(tag, (pool) => ConnectionPool.use(pool, f)),
       invalidate: (connection) => Effect.flatMap(tag, (pool) => ConnectionPool.invalidate(pool, connection)),
       status: Effect.flatMap(tag, ConnectionPool.status),
+      health: Effect.flatMap(tag, ConnectionPool.health),
+      connections: Effect.flatMap(tag, ConnectionPool.connections),
       events: Stream.unwrap(Effect.map(tag, ConnectionPool.events)),
       recentEvents: Effect.flatMap(tag, ConnectionPool.recentEvents),
       awaitReady: Effect.flatMap(tag, (pool) => ConnectionPool.awaitReady(pool)),
@@ -144,3 +183,48 @@ export const Service =
     }
     return Object.assign(tag, members) as unknown as ServiceClass<Self, Id, A>
   }
+
+type ConfigOrPrefix = Config.Config<PoolConfig.PoolConfig> | string
+
+/** Reads both, whether or not the first is right: whoever sets variables wants to hear of all at once. */
+const readBoth = <A, E, R>(
+  connector:
+    | Connectors.Connector<A, E, R>
+    | Config.Config<Connectors.Connector<A, E, R>>
+    | ((prefix: string) => Config.Config<Connectors.Connector<A, E, R>>),
+  source: ConfigOrPrefix
+): Effect.Effect<readonly [Connectors.Connector<A, E, R>, PoolConfig.PoolConfig], Config.ConfigError> => {
+  const settings = typeof source === "string" ? PoolConfig.config(source) : source
+  const asked = typeof connector === "function" ? connector(String(source)) : connector
+  return Effect.gen(function* () {
+    const one = yield* Effect.result(Config.isConfig(asked) ? asked : Effect.succeed(asked))
+    const other = yield* Effect.result(settings)
+    if (one._tag === "Success" && other._tag === "Success") return [one.success, other.success] as const
+    const errors = [one, other].flatMap((result) => (result._tag === "Failure" ? [result.failure] : []))
+    return yield* Effect.fail(errors.length === 1 ? errors[0]! : bothWrong(errors))
+  })
+}
+
+const bothWrong = (errors: ReadonlyArray<Config.ConfigError>): Config.ConfigError =>
+  new Config.ConfigError(
+    new ConfigProvider.SourceError({ message: errors.map(({ message }) => message).join("\n"), cause: errors })
+  )
+
+/** Nothing happens ahead of need, and nobody waits for the clock at the end: a spec's clock stands still. */
+const configOfTests = (config: PoolConfig.Input | PoolConfig.PoolConfig | undefined) =>
+  config instanceof PoolConfig.PoolConfig ? config : { minConnections: 0, drainTimeout: 0, ...config }
+
+const connectorOf = <A, E, R>(
+  name: string,
+  fake: A | Effect.Effect<A, E, R> | Connectors.Connector<A, E, R>
+): Connectors.Connector<A, E, R> => {
+  if (Connectors.isConnector(fake)) return fake as Connectors.Connector<A, E, R>
+  const connect = Effect.isEffect(fake) ? (fake as Effect.Effect<A, E, R>) : Effect.succeed(fake)
+  return Connectors.make<A, E, R>({ name, connect }) as Connectors.Connector<A, E, R>
+}
+
+const failOnLeaks = <A>(pool: ConnectionPool.ConnectionPool<A>): Effect.Effect<void> =>
+  Effect.flatMap(ConnectionPool.connections(pool), (connections) => {
+    const leases = connections.flatMap(({ holders }) => holders)
+    return leases.length === 0 ? Effect.void : Effect.die(new LeakedLeases({ pool: pool.name, leases }))
+  })

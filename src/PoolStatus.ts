@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { ConnectFailure } from "./PoolError.ts"
+import { ConnectFailure, Holder } from "./PoolError.ts"
 
 /**
  * The states of a pool: `starting` (nothing has opened yet), `ready`, `unavailable` (cannot connect, and has no usable
@@ -65,4 +65,59 @@ export class PoolStatus extends Schema.Class<PoolStatus>("effect-pool/PoolStatus
   retries: Count,
   /** Present while connects fail. */
   lastFailure: Schema.optionalKey(ConnectFailure)
+}) {}
+
+/**
+ * The states of a connection that counts: `connecting`, `idle`, `inUse`, `resetting` (being made as new for the next borrower),
+ * `checking` (proving that it is alive), `closing`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const ConnectionState = Schema.Literals(["connecting", "idle", "inUse", "resetting", "checking", "closing"])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type ConnectionState = typeof ConnectionState.Type
+
+/**
+ * One connection at one moment. Times are milliseconds.
+ *
+ * - `id`: its number in the pool, counting from 1. `ageMillis`: since it opened, or since its connect began.
+ * - `idleForMillis`: since it was last returned or opened, while it is idle. `inUseForMillis`: since the oldest of its running
+ *   leases began.
+ * - `uses`: how often it has been lent. `leases`: those that are running. `holders`: who has them, the oldest first.
+ * - `statistics`: what the connector counts of it, if it counts anything.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class ConnectionStatus extends Schema.Class<ConnectionStatus>("effect-pool/ConnectionStatus")({
+  id: Count,
+  state: ConnectionState,
+  ageMillis: Schema.Finite,
+  idleForMillis: Schema.optionalKey(Schema.Finite),
+  inUseForMillis: Schema.optionalKey(Schema.Finite),
+  uses: Count,
+  leases: Count,
+  holders: Schema.Array(Holder),
+  statistics: Schema.optionalKey(Schema.Record(Schema.String, Schema.Finite))
+}) {}
+
+/**
+ * Whether a pool does its work: `pass` (it lends, or could), `warn` (it lends, but somebody should look), `fail` (nobody gets a
+ * connection now). `reasons` say why, in words; none for `pass`.
+ *
+ * A pool that is full is `warn`: taking it out of the load balancer would only move its load to others.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class HealthStatus extends Schema.Class<HealthStatus>("effect-pool/HealthStatus")({
+  pool: Schema.String,
+  status: Schema.Literals(["pass", "warn", "fail"]),
+  state: State,
+  reasons: Schema.Array(Schema.String)
 }) {}

@@ -11,6 +11,12 @@ export * as ConnectionPool from "./ConnectionPool.ts"
 export * as Connector from "./Connector.ts"
 
 /** @since 0.1.0 */
+export * as DatabaseConnection from "./DatabaseConnection.ts"
+
+/** @since 0.1.0 */
+export * as KeyedPool from "./KeyedPool.ts"
+
+/** @since 0.1.0 */
 export * as PoolConfig from "./PoolConfig.ts"
 
 /** @since 0.1.0 */
@@ -27,3 +33,6 @@ export * as PoolStatus from "./PoolStatus.ts"
 
 /** @since 0.1.0 */
 export * as RetryPolicy from "./RetryPolicy.ts"
+
+/** @since 0.1.0 */
+export * as TypedPools from "./TypedPools.ts"

@@ -24,6 +24,7 @@ describe("the defaults", () => {
     )
     assert.deepStrictEqual([defaults.maxUses, defaults.maxWaiting, defaults.startup], [1000, Infinity, "await"])
     assert.strictEqual(Duration.toMillis(defaults.checkAfterIdle), 500)
+    assert.strictEqual(seconds(defaults.queryTimeout), 30)
   })
 
   it.effect("stay where the user says nothing", () =>
@@ -121,6 +122,7 @@ describe("a wrong configuration", () => {
     ["acquireTimeout", Infinity, "a duration from 1ms to 1d"],
     ["acquireTimeout", "-5 seconds", "a duration from 1ms to 1d"],
     ["acquireTimeout", null, "a duration from 1ms to 1d"],
+    ["queryTimeout", 0, "a duration from 1ms to Infinity"],
     ["drainTimeout", -1, "a duration from 0 to 1d"],
     ["name", "", "a name that is not empty"],
     ["warmup", 5, "{ batchSize, delay }"],
@@ -185,6 +187,12 @@ describe("PoolConfig.config", () => {
         [config.acquireTimeout, config.checkAfterIdle, config.retry.initial, config.retry.max].map(Duration.toMillis),
         [2000, 250, 500, 60_000]
       )
+    })
+  )
+
+  it.effect("switches a limit off with Infinity", () =>
+    Effect.gen(function* () {
+      assert.isFalse(Duration.isFinite((yield* read({ DB_QUERY_TIMEOUT: "Infinity" })).queryTimeout))
     })
   )
 

@@ -16,6 +16,7 @@ import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import * as Net from "node:net"
 import type { ConnectionOptions } from "node:tls"
 import * as Connector from "../Connector.ts"
+import type * as DatabaseConnection from "../DatabaseConnection.ts"
 import type { ConfigProblem, FailureKind } from "../PoolError.ts"
 import { CancelRequests } from "./PostgresCancel.ts"
 import * as Session from "./PostgresSession.ts"
@@ -117,6 +118,37 @@ export const connector = (options: Options = {}): Connector.Connector<PgConnecti
     fatal: isFatal,
     problems: target.problems
   })
+}
+
+/**
+ * How PostgreSQL runs and cancels a query, for `DatabaseConnection.connector`: the driver cancels it on the server when it is
+ * interrupted.
+ *
+ * **Example** (Queries that are counted, and cancelled after five seconds)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, DatabaseConnection } from "effect-pool"
+ * import * as Postgres from "effect-pool/Postgres"
+ *
+ * const connector = DatabaseConnection.connector(
+ *   Postgres.connector({ url: "postgres://app@localhost/app" }),
+ *   Postgres.queries
+ * )
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(connector, { queryTimeout: "5 seconds" })
+ *   const { rows } = yield* ConnectionPool.use(pool, (connection) => connection.query("select 1 as one"))
+ *   return rows // => [{ one: 1 }]
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const queries: DatabaseConnection.Options<PgConnection.PgConnection, PgConnection.Result, SqlError> = {
+  query: (connection, sql, params) => connection.query(sql, params),
+  cancel: "interrupt"
 }
 
 /**

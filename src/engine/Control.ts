@@ -21,14 +21,27 @@ export const resume = <A>(ledger: Ledger<A>, now: number): void => {
   ledger.enter(ledger.hasBeenReady ? "ready" : "starting")
 }
 
-/** Other limits, from now on. What is too many closes: connects first, then what rests, then what comes back. */
+/** Other limits, from now on. */
 export const resize = <A>(ledger: Ledger<A>, minConnections: number, maxConnections: number, now: number): void => {
   ledger.minConnections = minConnections
   ledger.maxConnections = maxConnections
   ledger.isWarm = ledger.usable >= minConnections
-  ledger.isOverfull = ledger.surplus > 0
   ledger.recorder.noteLife("PoolResized", now, { acquire: minConnections, lease: maxConnections })
   if (minConnections === 0) askForNone(ledger, now)
+  closeSurplus(ledger, now)
+}
+
+/** What the pool is allowed by whoever shares out a budget, and whether others wait for what it does not need. */
+export const allot = <A>(ledger: Ledger<A>, allotted: number, isCoveted: boolean, now: number): void => {
+  ledger.allotted = allotted
+  ledger.isCoveted = isCoveted
+  closeSurplus(ledger, now)
+}
+
+/** What is too many closes: connects first, then what rests, then what comes back. */
+const closeSurplus = <A>(ledger: Ledger<A>, now: number): void => {
+  ledger.isOverfull = ledger.surplus > 0
+  if (!ledger.isOverfull) return
   for (const connection of Array.from(ledger.connections).reverse()) {
     if (ledger.surplus > 0 && connection.state === "connecting") ledger.closeUnlent(connection, "resized", now)
   }

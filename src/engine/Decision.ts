@@ -30,6 +30,7 @@ export type Decision<A> =
   | { readonly _tag: "Nested"; readonly waiter: Waiter<A> }
   | { readonly _tag: "Warming"; readonly open: number; readonly minimum: number }
   | { readonly _tag: "Swept"; readonly sweep: Sweep }
+  | { readonly _tag: "Spare" }
 
 /** So many places are kept for decisions to come. */
 const placesKept = 1024

@@ -222,6 +222,13 @@ export class Engine<A> {
     this.plan(now)
   }
 
+  /** How many of a budget that several pools share this one may have, and whether others need what it does not. */
+  allot(allotted: number, isCoveted: boolean, now: number): void {
+    if (this.ledger.isEnding) return
+    Control.allot(this.ledger, allotted, isCoveted, now)
+    this.plan(now)
+  }
+
   /** Replaces all connections, a few at a time, or all at once and under their borrowers. */
   recycle(interruptsBorrowers: boolean, now: number): void {
     if (this.ledger.isEnding) return

@@ -36,6 +36,10 @@ export class Ledger<A> {
   maxConnections: number
   /** How many may connect at once; one, while the server drops what it takes. */
   maxConnecting: number
+  /** What it is allowed by whoever shares out one budget between several pools. */
+  allotted = Infinity
+  /** Others need what this pool does not: whoever shares out the budget is told of every connection that comes to rest. */
+  isCoveted = false
   inUse = 0
   connecting = 0
   checking = 0
@@ -84,8 +88,9 @@ export class Ledger<A> {
   get total(): number {
     return this.connections.size
   }
+  /** How many connections there may be now. */
   get limit(): number {
-    return this.maxConnections
+    return Math.min(this.maxConnections, this.allotted)
   }
   get waiting(): number {
     return this.waiters.length
@@ -106,7 +111,7 @@ export class Ledger<A> {
   }
   /** How many connections more than the limit would stay, if nothing were done. */
   get surplus(): number {
-    return this.total - this.closing - this.doomed - this.maxConnections
+    return this.total - this.closing - this.doomed - this.limit
   }
   /** The pool is closing or closed. */
   get isEnding(): boolean {
@@ -251,6 +256,7 @@ export class Ledger<A> {
     connection.isBackgroundCheck = false
     if (isBackgroundCheck) this.idle.addFromCold(connection, this.doubt)
     else this.idle.addFromWarm(connection, this.doubt)
+    if (this.isCoveted) this.decide({ _tag: "Spare" })
   }
 
   // Work on a connection.

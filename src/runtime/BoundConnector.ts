@@ -1,5 +1,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import { isObject } from "effect/Predicate"
+import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import type { Connector } from "../Connector.ts"
 import type { FailureKind } from "../PoolError.ts"
@@ -16,6 +18,7 @@ export interface BoundConnector<A> {
   readonly inspect: (connection: A) => "clean" | "dirty" | "broken"
   readonly classify: ((error: unknown) => FailureKind) | undefined
   readonly fatal: ((error: unknown) => boolean) | undefined
+  readonly statistics: ((connection: A) => Readonly<Record<string, number>> | undefined) | undefined
 }
 
 /** A stranger's question to a connection or an error. One that throws has no answer; `otherwise` is the careful one. */
@@ -39,6 +42,18 @@ const inspector = <A, E, R>({ inspect, reset }: Connector<A, E, R>): BoundConnec
   }
 }
 
+/** What a stranger counts. The status of a pool must not break on it, so only numbers are taken from it. */
+const counting = <A, E, R>({ statistics }: Connector<A, E, R>): BoundConnector<A>["statistics"] =>
+  statistics &&
+  ((connection) =>
+    Result.getOrUndefined(
+      Result.try(() => {
+        const counted: unknown = statistics(connection)
+        const isCount = (entry: readonly [string, unknown]): entry is [string, number] => Number.isFinite(entry[1])
+        return isObject(counted) ? Object.fromEntries(Object.entries(counted).filter(isCount)) : undefined
+      })
+    ))
+
 export const bind = <A, E, R>(connector: Connector<A, E, R>, context: Context.Context<R>): BoundConnector<A> => {
   const bound = (
     f: ((connection: A) => Effect.Effect<unknown, unknown, R>) | undefined
@@ -51,6 +66,7 @@ export const bind = <A, E, R>(connector: Connector<A, E, R>, context: Context.Co
     closed: bound(connector.closed),
     inspect: inspector(connector),
     classify: connector.classify as ((error: unknown) => FailureKind) | undefined,
-    fatal: guarded(connector.fatal, true)
+    fatal: guarded(connector.fatal, true),
+    statistics: counting(connector)
   }
 }

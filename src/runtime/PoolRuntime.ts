@@ -53,6 +53,8 @@ export class PoolRuntime<A> {
   readonly closed = Latch.makeUnsafe(false)
   /** How the first attempt to connect ended; a pool that closes before it has ended completes it too. */
   readonly firstConnect = Deferred.makeUnsafe<void, ConnectError>()
+  /** Called whenever the pool has done what the engine decided: somebody shares out a budget between several pools. */
+  onChange: (() => void) | undefined = undefined
   private readonly context: Context.Context<never>
   private readonly dispatcher: Scheduler.SchedulerDispatcher
   private readonly fibers = new Set<Fiber.Fiber<unknown, unknown>>()
@@ -196,6 +198,7 @@ export class PoolRuntime<A> {
     this.isPerforming = false
     if (this.engine.hasDecisions) this.performLater()
     this.setAlarm()
+    this.onChange?.()
   }
 
   /**
@@ -253,6 +256,9 @@ export class PoolRuntime<A> {
       case "Swept":
         this.sweeps.get(decision.sweep)?.openUnsafe()
         this.sweeps.delete(decision.sweep)
+        return
+      case "Spare":
+        // Whoever shares out the budget looks after every turn of the loop.
         return
     }
   }

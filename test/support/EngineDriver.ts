@@ -356,6 +356,8 @@ export class EngineDriver {
         const { checked, failed, skipped } = decision.sweep
         return `Swept: ${checked} checked, ${failed} failed, ${skipped} skipped`
       }
+      case "Spare":
+        return "Spare"
     }
   }
 }
