@@ -8,6 +8,9 @@
 export * as Chaos from "./Chaos.ts"
 
 /** @since 0.1.0 */
+export * as Conformance from "./Conformance.ts"
+
+/** @since 0.1.0 */
 export * as Simulation from "./Simulation.ts"
 
 /** @since 0.1.0 */
