@@ -58,7 +58,7 @@ export interface Pool<in out Id extends string, in out Name extends PropertyKey>
  */
 export interface Options<A, E = never, R = never> {
   readonly connector: Connector<A, E, R>
-  /** As for any pool, except that `maxConnections` is the whole budget unless it is given. */
+  /** As for any pool, except that `maxConnections` is the whole budget and `name` says which of the pools it is, unless given. */
   readonly config?: PoolConfig.Input | PoolConfig.PoolConfig | undefined
   /**
    * How many connections the pool may have for certain, whatever the others do. Default: its `minConnections`, and at least
@@ -185,7 +185,10 @@ const plan = Effect.fnUntraced(function* (
   const planned: Array<Planned> = []
   for (const [name, options] of Object.entries(pools)) {
     const { config, connector } = options
-    const input = config instanceof PoolConfig.PoolConfig ? config : { maxConnections: total, ...config }
+    const input =
+      config instanceof PoolConfig.PoolConfig
+        ? config
+        : { name: `${connector.name}/${name}`, maxConnections: total, ...config }
     const checked = yield* Effect.result(PoolConfig.make(input, connector.problems))
     if (checked._tag === "Failure") {
       problems.push(...checked.failure.problems.map((problem) => ({ ...problem, field: `${name}.${problem.field}` })))

@@ -2,6 +2,7 @@ import { assert, describe, expectTypeOf, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { type PoolError, TypedPools } from "../src/index.ts"
+import { Dice } from "../src/testing/Dice.ts"
 import { type FakeConnection, FakeServer } from "./support/FakeServer.ts"
 
 interface Reader extends FakeConnection {
@@ -32,6 +33,8 @@ const live = (
   })
   return { layer, server }
 }
+
+type Services = Effect.Services<typeof Db.status>
 
 /** Fibers that borrow, and hold until they are interrupted. */
 const holders = (count: number, acquire: Effect.Effect<unknown, PoolError.AcquireError, Scope.Scope>) =>
@@ -140,6 +143,26 @@ describe("typed pools", () => {
       assert.deepStrictEqual(yield* inUse, [0, 6, 0])
     }).pipe(Effect.provide(layer))
   })
+
+  it.live(
+    "never have more connections together than the budget, and serve everyone, whoever wants how many when",
+    () => {
+      const { layer, server } = live(6)
+      const dice = new Dice(11)
+      const hold = () => Effect.forEach(Array.from({ length: dice.below(5) }), () => Effect.yieldNow, { discard: true })
+      const borrow = (): Effect.Effect<void, PoolError.AcquireError, Services> => {
+        const which = dice.below(10)
+        if (which < 6) return Db.read.use(hold)
+        return which < 9 ? Db.write.use(hold) : Db.admin.use(hold)
+      }
+      return Effect.gen(function* () {
+        yield* Effect.forEach(Array.from({ length: 2000 }), borrow, { concurrency: 80, discard: true })
+        assert.isAtMost(server.mostLive, 6)
+        const { admin, read, write } = yield* Db.status
+        assert.strictEqual(admin.released + read.released + write.released, 2000)
+      }).pipe(Effect.provide(layer))
+    }
+  )
 
   it.effect("show in status what each may have", () => {
     const { layer } = live(10, { read: 2 })

@@ -244,6 +244,10 @@ export class EngineDriver {
     this.step(() => this.engine.resize(minConnections, maxConnections, this.now))
   }
 
+  allot(allotted: number, isCoveted = false): void {
+    this.step(() => this.engine.allot(allotted, isCoveted, this.now))
+  }
+
   recycle(interruptsBorrowers = false): void {
     this.step(() => this.engine.recycle(interruptsBorrowers, this.now))
   }
