@@ -153,7 +153,7 @@ const memory = Effect.fnUntraced(function* (rounds: Rounds) {
     "memory of a waiter",
     bytesEach(count, parked(ConnectionPool.use(busy, () => Effect.void))),
     bytesEach(count, parked(Pool.use(theirBusy, () => Effect.void))),
-    "With its fiber, which alone is the last figure."
+    "With its fiber, which alone is the last figure, and the way to interrupt it."
   )
   return [
     contest(
@@ -172,6 +172,10 @@ const memory = Effect.fnUntraced(function* (rounds: Rounds) {
       ...waiter,
       contenders: [
         ...waiter.contenders,
+        {
+          name: "a fiber in Effect.callback, with a way out",
+          run: bytesEach(count, parked(Effect.callback(() => Effect.sync(() => {}))))
+        },
         { name: "a fiber that waits for nothing", run: bytesEach(count, parked(Effect.never)) }
       ]
     }

@@ -2,6 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { SqlError, ConnectionError } from "effect/sql/SqlError"
 import * as Postgres from "../../src/connectors/Postgres.ts"
+import { DatabaseConnection, Replicas } from "../../src/index.ts"
 import { Conformance } from "../../src/testing/index.ts"
 import { type Connection, live, observer, Server, serverWith, valueOf } from "./Server.ts"
 
@@ -46,4 +47,25 @@ layer(serverWith(), { ...live, timeout: "60 seconds" })("Postgres.connector and 
       60_000
     )
   }
+
+  it.effect(
+    "passes every check as the connector of counted and bounded connections, on one of two replicas",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* Server
+        const counted = DatabaseConnection.connector(Postgres.connector({ url, applicationName }), Postgres.queries)
+        const { count, connectErrors, dirty, hang, isClean, kill, use } = yield* optionsOn
+        const report = yield* Conformance.check(Replicas.connector([counted, counted]), {
+          use: ({ raw }) => use!(raw),
+          dirty: ({ raw }) => dirty!(raw),
+          isClean: ({ raw }) => isClean!(raw),
+          kill: ({ raw }) => kill!(raw),
+          count: count!,
+          hang: hang!,
+          connectErrors: connectErrors!
+        })
+        assert.deepStrictEqual([report.failed, report.skipped], [[], []], report.render)
+      }),
+    60_000
+  )
 })
