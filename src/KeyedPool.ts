@@ -196,7 +196,6 @@ export const make = Effect.fn("KeyedPool.make")(function* <K, A, E = never, R = 
   // One at a time: of two who come first with the same key, the second finds the pool of the first.
   const opening = Semaphore.makeUnsafe(1)
   const now = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
-  let isClosed = false
   let opened = 0
   let closed = 0
 
@@ -245,11 +244,6 @@ export const make = Effect.fn("KeyedPool.make")(function* <K, A, E = never, R = 
     return Effect.forEach(idle, ([key, entry]) => close(key, entry), { concurrency: "unbounded", discard: true })
   })
 
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      isClosed = true
-    })
-  )
   if (Number.isFinite(idleTimeToLive)) {
     yield* Effect.forkIn(Effect.repeat(closeIdle, Schedule.spaced(Math.max(1, idleTimeToLive / 4))), scope)
   }
@@ -257,7 +251,7 @@ export const make = Effect.fn("KeyedPool.make")(function* <K, A, E = never, R = 
   type Entering = Effect.Effect<Entry<A>, PoolConfigError | PoolClosed | UnknownKey | TooManyKeys>
   const enter = (key: K): Entering =>
     Effect.suspend((): Entering => {
-      if (isClosed) return Effect.fail(new PoolClosed({ pool: name }))
+      if (scope.state._tag === "Closed") return Effect.fail(new PoolClosed({ pool: name }))
       const found = MutableHashMap.get(entries, key)
       if (Option.isSome(found)) return Effect.succeed(found.value)
       return opening.withPermit(

@@ -233,6 +233,14 @@ describe("a keyed pool", () => {
     })
   )
 
+  it.effect("is closed when its scope is", () =>
+    Effect.gen(function* () {
+      const tenants = yield* Effect.scoped(make().pool)
+      const error = yield* Effect.flip(KeyedPool.use(tenants, "t1", () => Effect.void))
+      assert.strictEqual(error._tag, "PoolClosed")
+    })
+  )
+
   it.effect("calls keys what its user calls them, so that none shows a secret", () =>
     Effect.gen(function* () {
       const tenants = yield* make({ label: (key) => key.slice(0, 2) }).pool

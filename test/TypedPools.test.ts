@@ -164,6 +164,16 @@ describe("typed pools", () => {
     }
   )
 
+  it.effect("lend a second connection to somebody who holds one, from what the others do not need", () => {
+    const { layer } = live(4)
+    const both = Effect.scoped(Effect.all([Db.read.acquire, Db.read.acquire]))
+    return Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(both)
+      yield* settle
+      assert.lengthOf(yield* Fiber.join(fiber), 2)
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("show in status what each may have", () => {
     const { layer } = live(10, { read: 2 })
     return Effect.gen(function* () {

@@ -32,5 +32,6 @@ export const breakDeadlock = <A>(ledger: Ledger<A>, now: number): void => {
 export const deadlockAt = <A>({ stuckSince }: Ledger<A>): number =>
   stuckSince === undefined ? Infinity : stuckSince + patience
 
-const isDeadlocked = <A>({ inUse, leases, limit, total }: Ledger<A>): boolean =>
-  leases.stuck === leases.length && inUse === total && total >= limit
+/** A pool that was allotted less than its maximum may be allotted more: what looks like a deadlock there is none. */
+const isDeadlocked = <A>({ inUse, leases, maxConnections, total }: Ledger<A>): boolean =>
+  leases.stuck === leases.length && inUse === total && total >= maxConnections

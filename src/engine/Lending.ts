@@ -65,8 +65,8 @@ const refusalFor = <A>(ledger: Ledger<A>, waiter: Waiter<A>, now: number): Refus
 }
 
 /** Waiters for whom there is a place, and a connection to be opened or checked, are not what makes a line too long. */
-const isLineFull = <A>({ inUse, limit, options, waiters }: Ledger<A>): boolean =>
-  waiters.length - Math.max(0, limit - inUse) >= options.maxWaiting
+const isLineFull = <A>({ inUse, maxConnections, options, waiters }: Ledger<A>): boolean =>
+  waiters.length - Math.max(0, maxConnections - inUse) >= options.maxWaiting
 
 /** The waiter's fiber runs and takes what it was served: from here on the lease is released, not cancelled. */
 export const take = <A>(ledger: Ledger<A>, waiter: Waiter<A>): Lease<A> | undefined => {

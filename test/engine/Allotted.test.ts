@@ -46,6 +46,25 @@ describe("a pool that is allotted less than its maximum", () => {
     assert.include(pool.carryOut().join(", "), "Close")
   })
 
+  it("takes a nested acquire for no deadlock: it may be allotted more", () => {
+    const pool = EngineDriver.withIdle(1, { maxConnections: 2, nested: "warn" })
+    pool.allot(1)
+    const loan = pool.borrow()
+    loan.lease.holder = "one"
+    const waiter = pool.wait("one", { held: [loan], holder: "one" })
+    assert.strictEqual(waiter.state, "waiting")
+    pool.allot(2)
+    assert.include(pool.carryOut(), "Serve one")
+  })
+
+  it("lets as many wait as there is place for with its maximum", () => {
+    const pool = EngineDriver.withIdle(0, { maxConnections: 2, maxWaiting: 0 })
+    pool.allot(0)
+    assert.isUndefined(pool.wait("a").refusal)
+    assert.isUndefined(pool.wait("b").refusal)
+    assert.strictEqual(pool.wait("c").refusal, "overloaded")
+  })
+
   it("does not open the minimum that it has no room for", () => {
     const pool = new EngineDriver({ minConnections: 3, warmupBatchSize: 3 })
     pool.allot(1)
