@@ -136,6 +136,25 @@ export interface ServiceClass<in out Self, in out Id extends string, in out A> e
  * )
  * ```
  *
+ * **Example** (Swap the layer in a spec)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { PoolLayer } from "effect-pool"
+ *
+ * interface Session {
+ *   readonly greet: (name: string) => string
+ * }
+ *
+ * class Sessions extends PoolLayer.Service<Sessions, Session>()("app/Sessions") {}
+ *
+ * const greeting = Sessions.use((session) => Effect.succeed(session.greet("Ada")))
+ *
+ * const program = greeting.pipe(
+ *   Effect.provide(Sessions.layerTest({ greet: () => "Good day" })) // => "Good day"
+ * )
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
