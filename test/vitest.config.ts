@@ -27,7 +27,7 @@ export default defineConfig({
     ]
   },
   test: {
-    include: ["test/**/*.test.ts"],
+    include: ["test/**/*.test.ts", "docs/examples/specs/*.test.ts"],
     pool: "forks",
     testTimeout: 30_000,
     // Tests that run side by side start processes of their own.

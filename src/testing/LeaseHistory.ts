@@ -1,13 +1,21 @@
 /**
- * What specs assert of a pool's leases. Everything is read from the pool's own record of its last 1000 facts about leases.
+ * What specs assert of a pool's leases.
+ *
+ * A pool remembers its last 1000 facts about leases. What is asserted here is read from a complete record where there is one, which
+ * `TestPool.layer` and {@link record} see to, and else from the pool's memory: then facts may be missing, and nothing here keeps
+ * silent about that. {@link history} counts them in `missed`; what cannot be known without them fails with `AssertionFailed`.
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Pull from "effect/Pull"
 import * as Schema from "effect/Schema"
+import * as Scheduler from "effect/Scheduler"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as ConnectionPool from "../ConnectionPool.ts"
-import { Holder } from "../PoolError.ts"
+import { LeakedLeases } from "../PoolError.ts"
 import type { LeaseEnd, PoolEvent } from "../PoolEvent.ts"
 
 /**
@@ -26,27 +34,8 @@ export class AssertionFailed extends Schema.TaggedError<AssertionFailed>("effect
 }
 
 /**
- * Leases were still running where none should be: who has each, on which connection, and for how long.
- *
- * @category errors
- * @since 0.1.0
- */
-export class LeakedLeases extends Schema.TaggedError<LeakedLeases>("effect-pool/LeakedLeases")("LeakedLeases", {
-  pool: Schema.String,
-  holders: Schema.Array(Holder)
-}) {
-  override get message(): string {
-    const shown = this.holders.map(
-      ({ connection, heldForMillis, holder, lease }) =>
-        `${holder} has had connection ${connection} for ${heldForMillis} ms (lease ${lease})`
-    )
-    const { length } = this.holders
-    return `[pool ${this.pool}] ${length} lease${length === 1 ? "" : "s"} still running: ${shown.join("; ")}`
-  }
-}
-
-/**
- * One lease. `since` and `until` are wall time in milliseconds; the last two are missing while it runs.
+ * One lease: its number and its connection's, the number of the acquire that got it, when it began and ended, and how. `since` and
+ * `until` are wall time in milliseconds; `until` and `end` are missing while it runs.
  *
  * @category models
  * @since 0.1.0
@@ -59,6 +48,112 @@ export interface LeaseRecord {
   readonly until: number | undefined
   readonly end: LeaseEnd | undefined
 }
+
+/**
+ * The leases that are known, in the order in which they began, and how many facts are not known: 0 where the record is complete.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface History {
+  readonly leases: ReadonlyArray<LeaseRecord>
+  readonly missed: number
+}
+
+interface Known {
+  readonly events: ReadonlyArray<PoolEvent>
+  readonly missed: number
+}
+
+/** The pools of which there is a complete record. */
+const records = new WeakMap<object, Effect.Effect<Known>>()
+
+/**
+ * Keeps a complete record of a pool up to its end, for everything else in this module to read: what the pool remembers when this is
+ * called, and all that happens from then on. `TestPool.layer` does so by itself.
+ *
+ * **Example** (More leases than the pool remembers)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool } from "effect-pool"
+ * import { LeaseHistory, TestConnector } from "effect-pool/testing"
+ *
+ * const program = Effect.gen(function* () {
+ *   const server = TestConnector.make({ name: "session" })
+ *   const pool = yield* ConnectionPool.make(server.connector)
+ *   yield* LeaseHistory.record(pool)
+ *   const use = ConnectionPool.use(pool, () => Effect.yieldNow)
+ *   yield* Effect.replicateEffect(use, 2000)
+ *   const { leases, missed } = yield* LeaseHistory.history(pool)
+ *   return [leases.length, missed] // => [2000, 0]
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @category observing
+ * @since 0.1.0
+ */
+export const record = Effect.fn("LeaseHistory.record")(function* <A>(pool: ConnectionPool.ConnectionPool<A>) {
+  if (records.has(pool)) return
+  // In one turn of the scheduler: between the two nothing may happen that neither of them sees.
+  const [pull, before] = yield* Effect.all([
+    // It has nothing to close.
+    Scope.provide(Stream.toPull(ConnectionPool.events(pool)), Scope.makeUnsafe()),
+    known(pool)
+  ]).pipe(unbroken)
+  const events: Array<PoolEvent> = [...before.events]
+  let { missed } = before
+  const reading = Effect.forever(
+    Effect.map(pull, (news) => {
+      for (const event of news) {
+        if (event._tag === "EventsMissed") missed += event.count
+        else events.push(event)
+      }
+    })
+  ).pipe(
+    Pull.catchDone(() => Effect.void),
+    unbroken
+  )
+  // Ends with the pool, whose events do.
+  const read = Effect.forkDetach(reading, { startImmediately: true })
+  let reader = yield* read
+  // A new reader reads what there is before its fork returns. The old one waits for news, and holds none when it is interrupted.
+  const upToDate = Effect.flatMap(
+    Effect.suspend(() => Fiber.interrupt(reader)),
+    () =>
+      Effect.map(read, (next) => {
+        reader = next
+        return { events, missed }
+      })
+  )
+  records.set(pool, upToDate)
+})
+
+/** Without a break for others, however many operations it takes. */
+const unbroken = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.provideService(effect, Scheduler.PreventSchedulerYield, true)
+
+/** What the pool remembers. Leases are counted, so that it is known how many of them are not. */
+const known = <A>(pool: ConnectionPool.ConnectionPool<A>): Effect.Effect<Known> =>
+  Effect.zipWith(ConnectionPool.recentEvents(pool), ConnectionPool.status(pool), (events, { acquired }) => {
+    const seen = events.filter(({ _tag }) => _tag === "Acquired").length
+    // Of the facts about its life, the pool forgets the first one first.
+    const isBeginningKnown = events.some(({ _tag }) => _tag === "PoolCreated")
+    return { events, missed: acquired - seen + (isBeginningKnown ? 0 : 1) }
+  })
+
+const read = <A>(pool: ConnectionPool.ConnectionPool<A>): Effect.Effect<Known> =>
+  Effect.suspend(() => records.get(pool) ?? unbroken(known(pool)))
+
+/** What is wrong without some of the facts. */
+const readAll = Effect.fnUntraced(function* <A>(pool: ConnectionPool.ConnectionPool<A>) {
+  const { events, missed } = yield* read(pool)
+  if (missed === 0) return events
+  const reason =
+    `${missed} facts or more are no longer known, and this needs all of them: provide the pool with TestPool.layer, or call ` +
+    `LeaseHistory.record when it is made`
+  return yield* new AssertionFailed({ pool: pool.name, reason })
+})
 
 const leasesOf = (events: ReadonlyArray<PoolEvent>): ReadonlyArray<LeaseRecord> => {
   const leases = new Map<number, LeaseRecord>()
@@ -75,22 +170,22 @@ const leasesOf = (events: ReadonlyArray<PoolEvent>): ReadonlyArray<LeaseRecord> 
 }
 
 /**
- * Every lease that is still known, in the order in which they began.
+ * Every lease that is known.
  *
  * @category observing
  * @since 0.1.0
  */
-export const history = <A>(pool: ConnectionPool.ConnectionPool<A>): Effect.Effect<ReadonlyArray<LeaseRecord>> =>
-  Effect.map(ConnectionPool.recentEvents(pool), leasesOf)
+export const history = <A>(pool: ConnectionPool.ConnectionPool<A>): Effect.Effect<History> =>
+  Effect.map(read(pool), ({ events, missed }) => ({ leases: leasesOf(events), missed }))
 
 /**
- * The greatest number of leases that ran at one time.
+ * The greatest number of leases that ran at one time. Fails with `AssertionFailed` if facts are missing.
  *
  * @category observing
  * @since 0.1.0
  */
-export const maxHeldAtOnce = <A>(pool: ConnectionPool.ConnectionPool<A>): Effect.Effect<number> =>
-  Effect.map(ConnectionPool.recentEvents(pool), (events) => {
+export const maxHeldAtOnce = <A>(pool: ConnectionPool.ConnectionPool<A>): Effect.Effect<number, AssertionFailed> =>
+  Effect.map(readAll(pool), (events) => {
     const running = new Set<number>()
     let most = 0
     for (const event of events) {
@@ -102,29 +197,44 @@ export const maxHeldAtOnce = <A>(pool: ConnectionPool.ConnectionPool<A>): Effect
   })
 
 /**
- * How long the longest lease that has ended was held, in milliseconds; 0 if none has.
+ * How long the longest lease that has ended was held, in milliseconds; 0 if none has. Fails with `AssertionFailed` if facts are
+ * missing.
  *
  * @category observing
  * @since 0.1.0
  */
-export const longestHold = <A>(pool: ConnectionPool.ConnectionPool<A>): Effect.Effect<number> =>
-  Effect.map(ConnectionPool.recentEvents(pool), (events) =>
+export const longestHold = <A>(pool: ConnectionPool.ConnectionPool<A>): Effect.Effect<number, AssertionFailed> =>
+  Effect.map(readAll(pool), (events) =>
     events.reduce((longest, event) => (event._tag === "Released" ? Math.max(longest, event.held) : longest), 0)
   )
 
 /**
- * The tags of everything that happened, in order.
+ * How long acquires that got a connection waited for it on average, in milliseconds; 0 if none did. Fails with `AssertionFailed` if
+ * facts are missing.
+ *
+ * @category observing
+ * @since 0.1.0
+ */
+export const averageWait = <A>(pool: ConnectionPool.ConnectionPool<A>): Effect.Effect<number, AssertionFailed> =>
+  Effect.map(readAll(pool), (events) => {
+    const waits = events.flatMap((event) => (event._tag === "Acquired" ? [event.waited] : []))
+    return waits.length === 0 ? 0 : waits.reduce((sum, wait) => sum + wait, 0) / waits.length
+  })
+
+/**
+ * The tags of everything that happened, in order. Fails with `AssertionFailed` if facts are missing.
  *
  * @category observing
  * @since 0.1.0
  */
 export const eventSequence = <A>(
   pool: ConnectionPool.ConnectionPool<A>
-): Effect.Effect<ReadonlyArray<PoolEvent["_tag"]>> =>
-  Effect.map(ConnectionPool.recentEvents(pool), (events) => events.map(({ _tag }) => _tag))
+): Effect.Effect<ReadonlyArray<PoolEvent["_tag"]>, AssertionFailed> =>
+  Effect.map(readAll(pool), (events) => events.map(({ _tag }) => _tag))
 
 /**
- * Fails with `AssertionFailed` unless these events happened in this order; others may have happened between them.
+ * Fails with `AssertionFailed` unless these events happened in this order; others may have happened between them. The message says
+ * if facts are missing.
  *
  * @category asserting
  * @since 0.1.0
@@ -133,7 +243,8 @@ export const assertEvents = Effect.fn("LeaseHistory.assertEvents")(function* <A>
   pool: ConnectionPool.ConnectionPool<A>,
   expected: ReadonlyArray<PoolEvent["_tag"]>
 ) {
-  const seen = yield* eventSequence(pool)
+  const { events, missed } = yield* read(pool)
+  const seen = events.map(({ _tag }) => _tag)
   let found = 0
   for (const tag of seen) if (tag === expected[found]) found++
   if (found === expected.length) return
@@ -141,12 +252,13 @@ export const assertEvents = Effect.fn("LeaseHistory.assertEvents")(function* <A>
     pool: pool.name,
     reason:
       `${found} of ${expected.length} expected events happened in order; ${expected[found]} is missing.\n` +
-      `  expected: ${expected.join(", ")}\n  happened: ${seen.join(", ")}`
+      `  expected: ${expected.join(", ")}\n  happened: ${seen.join(", ")}` +
+      (missed === 0 ? "" : `\n  not known: ${missed} facts or more before these`)
   })
 })
 
 /**
- * Fails with `AssertionFailed` if a fiber waited for a connection while it held one of the same pool.
+ * Fails with `AssertionFailed` if a fiber waited for a connection while it held one of the same pool, and if facts are missing.
  *
  * @category asserting
  * @since 0.1.0
@@ -154,7 +266,7 @@ export const assertEvents = Effect.fn("LeaseHistory.assertEvents")(function* <A>
 export const assertNoNestedAcquire = Effect.fn("LeaseHistory.assertNoNestedAcquire")(function* <A>(
   pool: ConnectionPool.ConnectionPool<A>
 ) {
-  const events = yield* ConnectionPool.recentEvents(pool)
+  const events = yield* readAll(pool)
   const nested = events.filter((event) => event._tag === "NestedAcquire")
   if (nested.length === 0) return
   const shown = nested.map(({ acquire, lease }) => `acquire ${acquire} waited while its fiber held lease ${lease}`)
@@ -162,17 +274,16 @@ export const assertNoNestedAcquire = Effect.fn("LeaseHistory.assertNoNestedAcqui
 })
 
 /**
- * Fails with {@link LeakedLeases} if a lease is still running.
+ * Fails with `LeakedLeases` if a lease is still running.
  *
  * @category asserting
  * @since 0.1.0
  */
-export const ensureNoLeaks = Effect.fn("LeaseHistory.ensureNoLeaks")(function* <A>(
-  pool: ConnectionPool.ConnectionPool<A>
-) {
+export const ensureNoLeaks = Effect.fnUntraced(function* <A>(pool: ConnectionPool.ConnectionPool<A>) {
+  // No span of its own: a borrower who asks would be named after it.
   const connections = yield* ConnectionPool.connections(pool)
-  const holders = connections.flatMap(({ holders }) => holders)
-  if (holders.length > 0) return yield* new LeakedLeases({ pool: pool.name, holders })
+  const leases = connections.flatMap(({ holders }) => holders)
+  if (leases.length > 0) return yield* new LeakedLeases({ pool: pool.name, leases })
 })
 
 /**

@@ -3,12 +3,16 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
+import { hasProperty } from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Connector from "../Connector.ts"
 import { FailureKind } from "../PoolError.ts"
+
+const TypeId = "~effect-pool/testing/TestConnector"
 
 /**
  * What a scripted connect, check or reset fails with.
@@ -44,7 +48,25 @@ export class FakeUsedAfterClose extends Schema.TaggedError<FakeUsedAfterClose>("
 }
 
 /**
+ * The server is gone for a while: every connection ends, and connects fail with `message`, `lasts` long from `after` on.
+ *
+ * `after` counts from the call of {@link TestConnector.script} that sets the outage, or else from when the connector is first
+ * used, which `TestPool.layer` does when it is built. Default: 0, which is at once. `reason` is `"transient"` by default.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Outage {
+  readonly after?: Duration.Input | undefined
+  readonly lasts: Duration.Input
+  readonly reason?: FailureKind | undefined
+  readonly message?: string | undefined
+}
+
+/**
  * What happens to the connections. All faults can be combined; none is on by default.
+ *
+ * What hangs does so until its fault is taken away, or until whoever waits for it gives up.
  *
  * @category models
  * @since 0.1.0
@@ -56,6 +78,7 @@ export interface Script {
     | undefined
   readonly connectTakes?: Duration.Input | undefined
   readonly connectHangs?: boolean | undefined
+  readonly outage?: Outage | undefined
   /** A connection ends by itself after so many leases, as it comes back from the last of them. */
   readonly diesAfterUses?: number | undefined
   /** The next so many checks fail, or all of them. */
@@ -65,8 +88,12 @@ export interface Script {
   /** The next so many resets fail, or all of them. */
   readonly resetFails?: number | "always" | undefined
   readonly resetTakes?: Duration.Input | undefined
+  /**
+   * A pool waits for a close no longer than its `closeTimeout`, of which a spec's clock must pass: a spec that makes its pool without
+   * `TestPool.layer`, which ends such closes, has to take the fault away before the pool's scope closes.
+   */
   readonly closeHangs?: boolean | undefined
-  /** The server has room for so many connections; one more is told `too many connections`. */
+  /** The server has room for so many live connections; one more is told `too many connections`. */
   readonly maxConnections?: number | undefined
 }
 
@@ -77,8 +104,12 @@ export interface Script {
  * @since 0.1.0
  */
 export interface TestConnector<A, E = never, R = never> {
+  readonly [TypeId]: typeof TypeId
   readonly connector: Connector.Connector<A, E | TestConnectError, R>
-  /** Changes the script while it runs: what is left out stays as it is, and `undefined` takes a fault away. */
+  /**
+   * Changes the script while it runs: what is left out stays as it is, and `undefined` takes a fault away, which also ends what
+   * hangs because of it.
+   */
   readonly script: (changes: Script) => Effect.Effect<void>
   /** Ends the connection with this number, counting from 1, as if the server had closed it. */
   readonly kill: (connection: number) => Effect.Effect<void>
@@ -96,7 +127,24 @@ export interface TestConnector<A, E = never, R = never> {
 }
 
 /**
- * How {@link make} gets its fakes.
+ * How {@link make} gets its connections: a value that all share, a function from the number of a connection, counting from 1, or an
+ * effect that makes one. A fake that is itself a function has to be given by one of the others.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Fake<A, E = never, R = never> = Effect.Effect<A, E, R> | ((connection: number) => A) | A
+
+/**
+ * Whether a value is what {@link make} makes.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isTestConnector = (u: unknown): u is TestConnector<unknown, unknown, unknown> => hasProperty(u, TypeId)
+
+/**
+ * How {@link make} makes a connector.
  *
  * @category models
  * @since 0.1.0
@@ -111,13 +159,30 @@ export interface Options {
   readonly guarded?: boolean | undefined
 }
 
-/** One connection: `value` is what borrowers see. */
 interface Open {
   readonly number: number
   readonly death: Latch.Latch
   uses: number
   isDead: boolean
   isClosed: boolean
+  /** Whether the pool has asked to be told of its death. */
+  isWatched: boolean
+}
+
+/** An outage on the clock, in milliseconds. */
+interface Planned {
+  readonly begins: number
+  readonly ends: number
+  readonly failure: TestConnectError
+}
+
+const plan = ({ after = 0, lasts, message, reason = "transient" }: Outage, now: number): Planned => {
+  const begins = now + Duration.toMillis(Duration.fromInputUnsafe(after))
+  return {
+    begins,
+    ends: begins + Duration.toMillis(Duration.fromInputUnsafe(lasts)),
+    failure: new TestConnectError({ kind: reason, reason: message ?? "connection refused: the server is down" })
+  }
 }
 
 const transient = (reason: string): TestConnectError => new TestConnectError({ kind: "transient", reason })
@@ -130,22 +195,27 @@ const isPlain = (value: object): boolean => {
 /** A view of the fake that dies when it is used after its connection closed. */
 const guard = <A>(fake: A, open: Open): A => {
   if (typeof fake !== "object" || fake === null) return fake
+  const isInstance = !isPlain(fake)
   const bound = new Map<unknown, unknown>()
+  const ensureOpen = (property: string | symbol): void => {
+    // Asked by whoever prints or awaits a value, which is no use of it.
+    if (!open.isClosed || typeof property === "symbol" || property === "then" || property === "toJSON") return
+    // oxlint-disable-next-line no-throw-literal -- a property is read outside any effect, and can only throw
+    throw new FakeUsedAfterClose({ connection: open.number, property })
+  }
   return new Proxy(fake as A & object, {
     get(target, property) {
-      // Asked by whoever prints or awaits a value, which is no use of it.
-      if (open.isClosed && typeof property === "string" && property !== "then" && property !== "toJSON") {
-        // oxlint-disable-next-line no-throw-literal -- a property is read outside any effect, and can only throw
-        throw new FakeUsedAfterClose({ connection: open.number, property })
-      }
+      ensureOpen(property)
       const value: unknown = Reflect.get(target, property, target)
-      const descriptor = Reflect.getOwnPropertyDescriptor(target, property)
-      // What cannot change must be given as it is, or the language refuses the answer.
-      const isFixed = descriptor?.configurable === false && descriptor.writable === false
-      if (typeof value !== "function" || isFixed || property === "constructor") return value
-      // Bound to the fake itself: private fields do not work through a proxy. The same function for the same method.
+      const isMethod = isInstance && typeof value === "function" && !Object.hasOwn(target, property)
+      if (!isMethod || property === "constructor") return value
+      // Bound to the instance: its private fields do not work through a proxy. The same function for the same method.
       if (!bound.has(value)) bound.set(value, (value as () => unknown).bind(target))
       return bound.get(value)
+    },
+    set(target, property, value) {
+      ensureOpen(property)
+      return Reflect.set(target, property, value, target)
     }
   }) as A
 }
@@ -158,8 +228,11 @@ const pause = (takes: Duration.Input | undefined): Effect.Effect<void> =>
   takes === undefined ? Effect.void : Effect.sleep(takes)
 
 /**
- * Makes a connector of fakes. `fake` is a value that all connections share, a function from the number of a connection, or
- * an effect that makes one; everything takes its time on the clock of the spec.
+ * Makes a connector of fakes. Everything takes its time on the clock of the spec. For one spec: its numbers and its
+ * script go on where they were.
+ *
+ * Where connections share one value that cannot be told apart, such as a number or an instance of a class, `check` and
+ * `diesAfterUses` take the first live connection for the one that is meant.
  *
  * **Example** (A connection that opens at the third attempt)
  *
@@ -183,16 +256,22 @@ const pause = (takes: Duration.Input | undefined): Effect.Effect<void> =>
  * @since 0.1.0
  */
 export const make = <A, E = never, R = never>(
-  fake: Effect.Effect<A, E, R> | ((connection: number) => A) | A,
+  fake: Fake<A, E, R>,
   script: Script = {},
   options: Options = {}
 ): TestConnector<A, E, R> => {
   let faults: Script = script
+  let numbered = 0
   let opened = 0
   let closed = 0
   let isDown = false
+  let outage: Planned | undefined = undefined
+  let isPlanned = false
+  let hasBegun = false
+  /** Opens at the next change of the script. */
+  let changed = Latch.makeUnsafe(false)
   const connections = new Set<Open>()
-  const byValue = new Map<A, Open>()
+  const byValue = new Map<A, ReadonlyArray<Open>>()
 
   const kill = (open: Open): void => {
     open.isDead = true
@@ -200,14 +279,44 @@ export const make = <A, E = never, R = never>(
   }
   const live = (): ReadonlyArray<Open> => [...connections].filter(({ isDead }) => !isDead)
 
-  const refusal = (): TestConnectError | undefined => {
+  const planOutage = (now: number): void => {
+    isPlanned = true
+    hasBegun = false
+    outage = faults.outage && plan(faults.outage, now)
+  }
+
+  /** Brings everything up to the moment. Nobody can have connected in an outage, so what lives when it is noticed dies of it. */
+  const now: Effect.Effect<number> = Effect.map(Clock.currentTimeMillis, (now) => {
+    if (!isPlanned) planOutage(now)
+    if (outage !== undefined && !hasBegun && now >= outage.begins) {
+      hasBegun = true
+      live().forEach(kill)
+    }
+    return now
+  })
+
+  const change = Effect.fnUntraced(function* (changes: Script) {
+    const at = yield* now
+    faults = { ...faults, ...changes }
+    if ("outage" in changes) planOutage(at)
+    const previous = changed
+    changed = Latch.makeUnsafe(false)
+    previous.openUnsafe()
+    yield* now
+  })
+
+  const hang = (fault: "connectHangs" | "checkHangs" | "closeHangs"): Effect.Effect<void> =>
+    Effect.suspend(() => (faults[fault] === true ? Effect.andThen(changed.await, hang(fault)) : Effect.void))
+
+  const refusal = (at: number): TestConnectError | undefined => {
     if (isDown) return transient("connection refused: the server is down")
+    if (outage !== undefined && at >= outage.begins && at < outage.ends) return outage.failure
     const { connectFails, maxConnections } = faults
     if (connectFails !== undefined && connectFails.times > 0) {
       faults = { ...faults, connectFails: { ...connectFails, times: connectFails.times - 1 } }
       return new TestConnectError({ kind: connectFails.reason, reason: connectFails.message ?? "connection refused" })
     }
-    return maxConnections !== undefined && connections.size >= maxConnections
+    return maxConnections !== undefined && live().length >= maxConnections
       ? new TestConnectError({ kind: "overloaded", reason: "too many connections" })
       : undefined
   }
@@ -217,70 +326,106 @@ export const make = <A, E = never, R = never>(
     return Effect.sync(() => (typeof fake === "function" ? (fake as (connection: number) => A)(number) : (fake as A)))
   }
 
+  const forget = (open: Open): void => {
+    open.isClosed = true
+    for (const [value, owners] of byValue) {
+      const others = owners.filter((other) => other !== open)
+      if (others.length === 0) byValue.delete(value)
+      else if (others.length < owners.length) byValue.set(value, others)
+    }
+  }
+
+  const close = Effect.fnUntraced(function* (open: Open) {
+    if (!connections.has(open)) return
+    forget(open)
+    // Until then it keeps its place on the server.
+    yield* hang("closeHangs")
+    connections.delete(open)
+    closed++
+  })
+
   const openOne = Effect.fnUntraced(function* () {
-    const open: Open = { number: ++opened, death: Latch.makeUnsafe(false), uses: 0, isDead: false, isClosed: false }
-    connections.add(open)
-    yield* Effect.addFinalizer(() =>
-      Effect.suspend(() => {
-        open.isClosed = true
-        for (const [value, other] of byValue) if (other === open) byValue.delete(value)
-        // A close that hangs keeps its place on the server.
-        if (faults.closeHangs === true) return Effect.never
-        if (connections.delete(open)) closed++
-        return Effect.void
-      })
-    )
+    const open: Open = {
+      number: ++numbered,
+      death: Latch.makeUnsafe(false),
+      uses: 0,
+      isDead: false,
+      isClosed: false,
+      isWatched: false
+    }
+    yield* Effect.addFinalizer(() => close(open))
     const made = yield* fakeOf(open.number)
-    const isGuarded = options.guarded ?? (typeof made === "object" && made !== null && isPlain(made))
-    const value = isGuarded ? guard(made, open) : made
-    byValue.set(value, open)
-    return value
+    return yield* Effect.sync(() => {
+      opened++
+      connections.add(open)
+      const isGuarded = options.guarded ?? (typeof made === "object" && made !== null && isPlain(made))
+      const value = isGuarded ? guard(made, open) : made
+      byValue.set(value, [...(byValue.get(value) ?? []), open])
+      return value
+    })
   })
 
   const connect = Effect.gen(function* () {
+    yield* now
     yield* pause(faults.connectTakes)
-    if (faults.connectHangs === true) return yield* Effect.never
-    const refused = refusal()
+    yield* hang("connectHangs")
+    const refused = refusal(yield* now)
     if (refused !== undefined) return yield* refused
     return yield* openOne()
   })
 
+  const ownerOf = (value: A): Open | undefined => byValue.get(value)?.find(({ isDead }) => !isDead)
+
   const check = Effect.fnUntraced(function* (value: A) {
     yield* pause(faults.checkTakes)
-    if (faults.checkHangs === true) return yield* Effect.never
+    yield* hang("checkHangs")
+    yield* now
     const [fails, left] = takeOne(faults.checkFails)
     faults = { ...faults, checkFails: left }
-    if (fails || byValue.get(value)?.isDead === true) return yield* transient("the check was not answered")
+    if (fails || ownerOf(value) === undefined) return yield* transient("the check was not answered")
   })
 
-  const reset = Effect.fnUntraced(function* (_: A) {
+  const reset = Effect.fnUntraced(function* (value: A) {
     yield* pause(faults.resetTakes)
+    yield* now
     const [fails, left] = takeOne(faults.resetFails)
     faults = { ...faults, resetFails: left }
-    if (fails) return yield* transient("the reset failed")
+    if (fails || ownerOf(value) === undefined) return yield* transient("the reset failed")
   })
 
   /** Asked at the end of every lease, which is where uses are counted. */
   const inspect = (value: A): "clean" | "dirty" => {
-    const open = byValue.get(value)
+    const open = ownerOf(value)
     if (open !== undefined && ++open.uses >= (faults.diesAfterUses ?? Infinity)) kill(open)
     return faults.resetFails === undefined && faults.resetTakes === undefined ? "clean" : "dirty"
   }
 
+  /** Nobody else keeps the time for an outage: every connection sleeps until its beginning. */
+  const death = (open: Open): Effect.Effect<void> =>
+    Effect.flatMap(now, (at) => {
+      if (open.isDead) return Effect.void
+      const isAhead = outage !== undefined && !hasBegun && outage.begins < Infinity
+      const change = isAhead ? Effect.raceFirst(changed.await, Effect.sleep(outage!.begins - at)) : changed.await
+      return Effect.andThen(Effect.raceFirst(open.death.await, change), death(open))
+    })
+
   return {
+    [TypeId]: TypeId,
     connector: Connector.make({
       name: options.name ?? "test",
       connect,
       check,
       reset,
       inspect,
-      closed: (value: A) => byValue.get(value)?.death.await ?? Effect.never,
+      closed: (value: A) => {
+        const open = byValue.get(value)?.find(({ isWatched }) => !isWatched)
+        if (open === undefined) return Effect.never
+        open.isWatched = true
+        return death(open)
+      },
       classify: (error) => (error instanceof TestConnectError ? error.kind : "transient")
     }) as Connector.Connector<A, E | TestConnectError, R>,
-    script: (changes) =>
-      Effect.sync(() => {
-        faults = { ...faults, ...changes }
-      }),
+    script: change,
     kill: (connection) => Effect.sync(() => live().forEach((open) => open.number === connection && kill(open))),
     killAll: Effect.sync(() => live().forEach(kill)),
     startOutage: Effect.sync(() => {
@@ -292,6 +437,6 @@ export const make = <A, E = never, R = never>(
     }),
     opened: Effect.sync(() => opened),
     closed: Effect.sync(() => closed),
-    live: Effect.sync(() => live().length)
+    live: Effect.map(now, () => live().length)
   }
 }

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Clock, Effect, Exit, Fiber } from "effect"
+import { Cause, Effect, Exit } from "effect"
 import { TestClock } from "effect/testing"
-import { ConnectionPool, PoolLayer } from "../../src/index.ts"
-import { LeaseHistory, TestConnector, TestPool } from "../../src/testing/index.ts"
+import { PoolError, PoolLayer } from "../../src/index.ts"
+import { TestConnector, TestPool } from "../../src/testing/index.ts"
 
 interface Session {
   readonly name: string
@@ -15,60 +15,46 @@ const sessions = (script: TestConnector.Script = {}) =>
 
 const nameOf = ({ name }: Session) => Effect.succeed(name)
 
-describe("the specs of an application", () => {
-  it.effect("limit: of a pool of five, the sixth acquire times out", () =>
-    Effect.gen(function* () {
-      // Five borrowers: one who held all five and waited for a sixth would be told of a deadlock, and at once.
-      const holders = yield* Effect.replicateEffect(Effect.forkChild(Sessions.use(() => Effect.sleep("1 minute"))), 5)
-      yield* TestClock.adjust("1 second")
-      const sixth = yield* Effect.forkChild(Effect.flip(Sessions.acquire))
-      yield* TestClock.adjust("5 seconds")
-      const error = yield* Fiber.join(sixth)
-      yield* TestClock.adjust("1 minute")
-      yield* Fiber.joinAll(holders)
-      assert.strictEqual(error._tag, "AcquireTimeout")
-    }).pipe(
-      Effect.scoped,
-      Effect.provide(TestPool.layer(Sessions, sessions(), { minConnections: 5, maxConnections: 5 }))
+/** What a spec dies of that ends while somebody holds a connection. */
+const endOfLeak = (options: TestPool.Options = {}) =>
+  Effect.gen(function* () {
+    const holder = Effect.forkDetach(Sessions.use(() => Effect.never).pipe(Effect.withSpan("forgetful")), {
+      startImmediately: true
+    })
+    const exit = yield* Effect.exit(
+      Effect.provide(Effect.andThen(holder, TestClock.adjust(1)), TestPool.layer(Sessions, sessions(), options))
     )
-  )
-
-  it.effect("load: 100 tasks of 10 acquisitions of 10 ms wait less than a second on average", () =>
-    Effect.gen(function* () {
-      // Measured by the borrowers: the pool remembers its last 1000 facts, and this makes three thousand.
-      const waits: Array<number> = []
-      const borrow = Effect.gen(function* () {
-        const since = yield* Clock.currentTimeMillis
-        yield* Sessions.use(() =>
-          Effect.andThen(
-            Effect.map(Clock.currentTimeMillis, (now) => waits.push(now - since)),
-            Effect.sleep("10 millis")
-          )
-        )
-      })
-      const task = Effect.replicateEffect(borrow, 10)
-      const tasks = yield* Effect.forkChild(Effect.replicateEffect(task, 100, { concurrency: "unbounded" }))
-      yield* TestClock.adjust("1 minute")
-      yield* Fiber.join(tasks)
-      const average = waits.reduce((sum, wait) => sum + wait, 0) / waits.length
-      assert.lengthOf(waits, 1000)
-      assert.isBelow(average, 1000)
-    }).pipe(Effect.provide(TestPool.layer(Sessions, sessions(), { minConnections: 10, maxConnections: 10 })))
-  )
-})
+    return Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+  })
 
 describe("TestPool.layer", () => {
   it.effect("names the borrower whose lease outlives the layer, and waits for no time", () =>
     Effect.gen(function* () {
-      const holder = Effect.forkDetach(Sessions.use(() => Effect.never).pipe(Effect.withSpan("forgetful")), {
-        startImmediately: true
-      })
-      const exit = yield* Effect.exit(
-        Effect.provide(holder, TestPool.layer(Sessions, sessions(), { minConnections: 1 }))
+      const defect = yield* endOfLeak()
+      assert.match(
+        (defect as Error).message,
+        /^\[pool test\] 1 lease not returned.*\n {2}fiber #\d+ \(forgetful\) has held connection 1 \(lease 1\)/
       )
-      const defect = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
-      assert.instanceOf(defect, LeaseHistory.LeakedLeases)
-      assert.match((defect as Error).message, /1 lease still running: fiber #\d+ \(forgetful\) has had connection 1/)
+    })
+  )
+
+  it.effect("dies with the pool's own error of a leak", () =>
+    Effect.gen(function* () {
+      assert.instanceOf(yield* endOfLeak(), PoolError.LeakedLeases)
+    })
+  )
+
+  it.effect("names the borrower even if closes hang", () =>
+    Effect.gen(function* () {
+      assert.instanceOf(yield* endOfLeak({ script: { closeHangs: true } }), PoolError.LeakedLeases)
+    })
+  )
+
+  it.effect("ends even if closes hang", () =>
+    Effect.gen(function* () {
+      const server = sessions({ closeHangs: true })
+      yield* Effect.provide(Sessions.use(nameOf), TestPool.layer(Sessions, server))
+      assert.deepStrictEqual([yield* server.opened, yield* server.closed], [1, 1])
     })
   )
 
@@ -78,89 +64,107 @@ describe("TestPool.layer", () => {
       yield* (yield* TestPool.TestPool).ensureNoLeaks
     }).pipe(Effect.provide(TestPool.layer(Sessions, sessions())))
   )
-})
 
-const pooled = (server: TestConnector.TestConnector<Session>) =>
-  ConnectionPool.make(server.connector, { minConnections: 1, startup: "background" })
-
-describe("a scripted connector", () => {
-  it.effect("fails as often as it is told, and then connects", () =>
+  it.effect("complains of a lease that runs when it is asked", () =>
     Effect.gen(function* () {
-      const pool = yield* pooled(sessions({ connectFails: { times: 2, reason: "transient" } }))
-      yield* TestClock.adjust("1 minute")
-      yield* ConnectionPool.use(pool, nameOf)
-      assert.strictEqual((yield* ConnectionPool.status(pool)).connectFailures, 2)
-    })
+      yield* Sessions.acquire
+      const error = yield* Effect.flip((yield* TestPool.TestPool).ensureNoLeaks)
+      assert.lengthOf(error.leases, 1)
+    }).pipe(Effect.scoped, Effect.provide(TestPool.layer(Sessions, sessions())))
   )
 
-  it.effect("replaces a connection that dies after its uses", () =>
+  it.effect("is ready at once, whatever the script says", () =>
     Effect.gen(function* () {
-      const pool = yield* pooled(sessions({ diesAfterUses: 1 }))
-      const names: Array<string> = []
-      for (let use = 0; use < 2; use++) {
-        yield* TestClock.adjust("10 seconds")
-        names.push(yield* ConnectionPool.use(pool, nameOf))
+      const server = yield* TestPool.TestPool
+      assert.strictEqual(yield* server.opened, 0)
+    }).pipe(
+      Effect.provide(
+        TestPool.layer(Sessions, sessions(), { config: { minConnections: 1 }, script: { connectHangs: true } })
+      )
+    )
+  )
+
+  it.effect("takes a value that all connections share", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* Sessions.use(nameOf), "Ada")
+    }).pipe(Effect.provide(TestPool.layer(Sessions, { name: "Ada" })))
+  )
+
+  it.effect("takes a function from the number of a connection", () =>
+    Effect.gen(function* () {
+      const names = yield* Effect.scoped(Effect.replicateEffect(Effect.flatMap(Sessions.lease, nameOfLease), 1))
+      assert.deepStrictEqual(names, ["n1"])
+    }).pipe(Effect.provide(TestPool.layer(Sessions, (n) => ({ name: `n${n}` }))))
+  )
+
+  it.effect("takes an effect that makes a connection, and closes it", () => {
+    const closed: Array<string> = []
+    const open = Effect.acquireRelease(Effect.succeed({ name: "Ada" }), ({ name }) =>
+      Effect.sync(() => closed.push(name))
+    )
+    return Effect.gen(function* () {
+      yield* Effect.provide(Sessions.use(nameOf), TestPool.layer(Sessions, open))
+      assert.deepStrictEqual(closed, ["Ada"])
+    })
+  })
+
+  it.effect("names the pool of a bare fake after the service", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* Sessions).name, "test/Sessions")
+    }).pipe(Effect.provide(TestPool.layer(Sessions, { name: "Ada" })))
+  )
+
+  it.effect("changes the script of a connector", () =>
+    Effect.gen(function* () {
+      const server = yield* TestPool.TestPool
+      yield* Effect.forkScoped(Effect.ignore(Sessions.use(nameOf)))
+      yield* TestClock.adjust(1)
+      assert.strictEqual(yield* server.opened, 0)
+    }).pipe(
+      Effect.provide(
+        TestPool.layer(Sessions, sessions(), { script: { connectFails: { times: 1, reason: "transient" } } })
+      )
+    )
+  )
+
+  it.effect("counts an outage of the script from its building", () =>
+    Effect.gen(function* () {
+      const server = yield* TestPool.TestPool
+      yield* TestClock.adjust("9 seconds")
+      yield* Sessions.use(nameOf)
+      const before = yield* server.live
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual([before, yield* server.live], [1, 0])
+    }).pipe(
+      Effect.provide(
+        TestPool.layer(Sessions, sessions(), { script: { outage: { after: "10 seconds", lasts: "1 minute" } } })
+      )
+    )
+  )
+
+  it.effect("has a history of more leases than the pool remembers", () =>
+    Effect.gen(function* () {
+      yield* Effect.replicateEffect(
+        Sessions.use(() => Effect.yieldNow),
+        3000,
+        { discard: true }
+      )
+      const { leases, missed } = yield* (yield* TestPool.TestPool).history
+      assert.deepStrictEqual([leases.length, missed], [3000, 0])
+    }).pipe(Effect.provide(TestPool.layer(Sessions, sessions())))
+  )
+
+  it.effect("has a history up to the last lease when it is asked", () =>
+    Effect.gen(function* () {
+      const { history } = yield* TestPool.TestPool
+      const counts: Array<number> = []
+      for (let use = 0; use < 3; use++) {
+        yield* Sessions.use(nameOf)
+        counts.push((yield* history).leases.length)
       }
-      assert.deepStrictEqual(names, ["session 1", "session 2"])
-    })
-  )
-
-  it.effect("has no live connection during an outage, and one after it", () =>
-    Effect.gen(function* () {
-      const server = sessions()
-      yield* pooled(server)
-      yield* TestClock.adjust("1 second")
-      yield* server.startOutage
-      yield* TestClock.adjust("30 seconds")
-      const during = yield* server.live
-      yield* server.endOutage
-      yield* TestClock.adjust("2 minutes")
-      assert.deepStrictEqual([during, yield* server.live], [0, 1])
-    })
-  )
-
-  it.effect("dies where a fake is used after its connection closed", () =>
-    Effect.gen(function* () {
-      const kept = yield* Effect.scoped(Effect.flatMap(pooled(sessions()), ConnectionPool.acquire))
-      const exit = yield* Effect.exit(Effect.sync(() => kept.name))
-      const defect = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
-      assert.instanceOf(defect, TestConnector.FakeUsedAfterClose)
-    })
+      assert.deepStrictEqual(counts, [1, 2, 3])
+    }).pipe(Effect.provide(TestPool.layer(Sessions, sessions())))
   )
 })
 
-describe("the assertions", () => {
-  it.effect("read how many leases ran at once and how long the longest was held", () =>
-    Effect.gen(function* () {
-      const pool = yield* pooled(sessions())
-      const hold = ConnectionPool.use(pool, () => Effect.sleep("3 seconds"))
-      const holders = yield* Effect.forkChild(Effect.all([hold, hold], { concurrency: 2 }))
-      yield* TestClock.adjust("10 seconds")
-      yield* Fiber.join(holders)
-      assert.deepStrictEqual(
-        [yield* LeaseHistory.maxHeldAtOnce(pool), yield* LeaseHistory.longestHold(pool)],
-        [2, 3000]
-      )
-    })
-  )
-
-  it.effect("show both lists when an event is missing", () =>
-    Effect.gen(function* () {
-      const pool = yield* pooled(sessions())
-      yield* LeaseHistory.assertEvents(pool, ["PoolCreated", "ConnectionCreated"])
-      const error = yield* Effect.flip(LeaseHistory.assertEvents(pool, ["PoolCreated", "PoolPaused"]))
-      assert.match(error.message, /1 of 2 expected events.*PoolPaused is missing\.\n {2}expected: .*\n {2}happened: /)
-    })
-  )
-
-  it.effect("see that an interrupt returns the lease", () =>
-    Effect.gen(function* () {
-      const pool = yield* pooled(sessions())
-      yield* TestClock.adjust("1 second")
-      yield* LeaseHistory.assertReleasedOnInterrupt(
-        pool,
-        ConnectionPool.use(pool, () => Effect.never)
-      )
-    })
-  )
-})
+const nameOfLease = ({ connection }: { readonly connection: Session }) => nameOf(connection)
