@@ -40,12 +40,30 @@ const firstRunning = (note: Note | undefined): Note | undefined => {
   return first
 }
 
+/** The same services as a context that is deep, without its depth. */
+const flat = new WeakMap<Context.Context<never>, Context.Context<never>>()
+
+/**
+ * A context to add to. Effect keeps what is added as a chain, and copies all services at every ninth addition: a fiber that stands just
+ * before it would pay for a copy with each of its leases, which made `use` twice as slow. It pays for one, here.
+ */
+const shallow = (context: Context.Context<never>): Context.Context<never> => {
+  // Not public. Where an Effect to come has no depth, nothing is deep, and every addition costs what it costs.
+  const { depth, maxDepth } = context as { readonly depth?: number; readonly maxDepth?: number }
+  if (depth === undefined || maxDepth === undefined || depth < maxDepth) return context
+  const known = flat.get(context)
+  if (known !== undefined) return known
+  const made = Context.makeUnsafe<never>(new Map(context.mapUnsafe))
+  flat.set(context, made)
+  return made
+}
+
 /** Notes a loan in the fiber's context, in the fiber's own step. */
 export const noteLoan = <A>(pool: object, lease: Lease<Resource<A>>, id: number, fiber: AnyFiber): Note => {
   const outer = running === 0 ? undefined : firstRunning(fiber.getRef(Holding))
   const note = new Note(pool, lease as unknown as Lease<Resource<never>>, id, outer)
   running++
-  fiber.setContext(Context.addUnsafe(fiber.context, Holding.key, note))
+  fiber.setContext(Context.addUnsafe(shallow(fiber.context), Holding.key, note))
   return note
 }
 

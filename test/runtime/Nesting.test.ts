@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Deferred, Effect, Exit, Fiber } from "effect"
+import { Clock, Context, Deferred, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { ConnectionPool, type PoolConfig, PoolError } from "../../src/index.ts"
 import { type FakeConnection, FakeServer, turns } from "../support/FakeServer.ts"
@@ -459,6 +459,31 @@ describe("nothing leaks", () => {
         assert.deepStrictEqual(fibers.map(outcomeOf).toSorted(), ["PoolDeadlock", "served", "served"])
       }
       yield* isAtRest(pool)
+    })
+  )
+})
+
+describe("the context of a borrower", () => {
+  class Deep extends Context.Service<Deep, number>()("test/Deep") {}
+
+  it.effect("has its services, and shows a nested acquire, however much was added to it before", () =>
+    Effect.gen(function* () {
+      const pool = yield* full(2, { nested: "error" })
+      const nested = ConnectionPool.use(pool, () =>
+        Effect.all([Deep, Effect.flip(ConnectionPool.use(pool, () => Effect.void))])
+      )
+      for (let depth = 1; depth <= 20; depth++) {
+        let program = Effect.all([nested, nested, Deep])
+        for (let level = 1; level <= depth; level++) program = Effect.provideService(program, Deep, level)
+        const [first, second, after] = yield* program as Effect.Effect<
+          Effect.Success<typeof program>,
+          PoolError.AcquireError
+        >
+        assert.deepStrictEqual(
+          [first[0], first[1]._tag, second[0], second[1]._tag, after],
+          [1, "PoolDeadlock", 1, "PoolDeadlock", 1]
+        )
+      }
     })
   )
 })
