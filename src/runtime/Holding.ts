@@ -53,7 +53,7 @@ const shallow = (context: Context.Context<never>): Context.Context<never> => {
   if (depth === undefined || maxDepth === undefined || depth < maxDepth) return context
   const known = flat.get(context)
   if (known !== undefined) return known
-  const made = Context.makeUnsafe<never>(new Map(context.mapUnsafe))
+  const made = Context.makeUnsafe(new Map(context.mapUnsafe))
   flat.set(context, made)
   return made
 }
