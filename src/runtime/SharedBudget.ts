@@ -30,13 +30,7 @@ export class SharedBudget {
     this.total = total
   }
 
-  /** What is promised to the members for certain. */
-  get promised(): number {
-    let promised = 0
-    for (const { floor } of this.members) promised += floor
-    return promised
-  }
-
+  /** What nobody has or may have. */
   private get free(): number {
     let free = this.total
     for (const { runtime } of this.members) free -= Math.max(runtime.engine.ledger.total, runtime.engine.ledger.limit)
@@ -97,7 +91,7 @@ export class SharedBudget {
 }
 
 const shareOf = ({ floor, runtime }: Joined): Share => {
-  const { checking, inUse, maxConnections, options, resetting, total, waiters, limit } = runtime.engine.ledger
+  const { checking, inUse, limit, maxConnections, options, resetting, total, waiters } = runtime.engine.ledger
   return {
     floor,
     max: maxConnections,
