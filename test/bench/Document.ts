@@ -2,9 +2,10 @@
  * docs/benchmarks.md, .json and .svg: what was measured, on what, how, and what it does not show.
  */
 import * as fs from "node:fs"
-import type { Result } from "./Measurement.ts"
+import type { Entry, Result } from "./Measurement.ts"
 import { pictureOf } from "./Picture.ts"
 import { renderMarkdown, type ReportedSection, surroundingsText } from "./Report.ts"
+import { spreadOf } from "./Statistics.ts"
 import type { Surroundings } from "./Surroundings.ts"
 
 export interface Run {
@@ -59,18 +60,35 @@ const rankingOf = ({ entries }: Result): string =>
     .map(({ contender }) => contender)
     .join(" > ")
 
+/** Whether one is better than another by more than both vary from round to round. */
+const isAhead = (one: Entry, other: Entry): boolean =>
+  one.ratio * (1 + spreadOf(one.figures)) < other.ratio * (1 - spreadOf(other.figures))
+
+/** Two contenders who have changed places: clearly one way then, and clearly the other way now. */
+const reversals = (now: Result, before: Result): ReadonlyArray<string> => {
+  const then = new Map(before.entries.map((entry) => [entry.contender, entry]))
+  return now.entries.flatMap((one) =>
+    now.entries.flatMap((other) => {
+      const [oneThen, otherThen] = [then.get(one.contender), then.get(other.contender)]
+      const isReversed = oneThen && otherThen && isAhead(one, other) && isAhead(otherThen, oneThen)
+      return isReversed ? [`${now.contest}: ${other.contender} before ${one.contender}, and now behind`] : []
+    })
+  )
+}
+
 /** Whether two runs put the contenders of each contest into the same order. */
 const comparison = (run: Run, before: Run | undefined): string => {
   if (before === undefined) return "There is no earlier run to compare it with."
   const earlier = new Map(before.sections.flatMap(({ results }) => results).map((result) => [result.contest, result]))
   const results = run.sections.flatMap(({ results }) => results).filter(({ contest }) => earlier.has(contest))
   const changed = results.filter((result) => rankingOf(result) !== rankingOf(earlier.get(result.contest)!))
-  const changes = changed.map(
-    (result) => `- ${result.contest}: ${rankingOf(earlier.get(result.contest)!)}; now ${rankingOf(result)}`
-  )
+  const reversed = results.flatMap((result) => reversals(result, earlier.get(result.contest)!))
   return [
-    `The run before this one put the contenders into the same order in ${results.length - changed.length} of ${results.length} contests.`,
-    ...(changes.length === 0 ? [] : ["", ...changes])
+    `The run before this one put the contenders into exactly the same order in ${results.length - changed.length} of ${results.length} contests. ` +
+      (reversed.length === 0
+        ? "In the others, those who changed places were closer to one another than their figures vary, in one run or in both."
+        : "Of those who changed places, these were further from one another in both runs than their figures vary:"),
+    ...(reversed.length === 0 ? [] : ["", ...reversed.map((line) => `- ${line}`)])
   ].join("\n")
 }
 
