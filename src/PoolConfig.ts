@@ -13,6 +13,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type ConfigProblem, PoolConfigError } from "./PoolError.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
+import * as SizingPolicy from "./SizingPolicy.ts"
 
 /** The longest time a pool lets anyone wait for anything. A limit that nobody lives to see is not a limit. */
 const longest = Duration.days(1)
@@ -34,6 +35,8 @@ const duration = (minimum: Duration.Duration, maximum: Duration.Duration) =>
       (d: Duration.Duration) => Duration.isGreaterThanOrEqualTo(d, minimum) && Duration.isLessThanOrEqualTo(d, maximum)
     )
   ).annotate({ expected: `a duration from ${Duration.format(minimum)} to ${Duration.format(maximum)}` })
+
+const flag = Schema.Boolean.annotate({ expected: "true or false" })
 
 const timeout = duration(Duration.millis(1), longest)
 const pause = duration(Duration.zero, longest)
@@ -66,6 +69,8 @@ const limit = duration(Duration.millis(1), Duration.infinity)
  * | `nested` | `"warn"` | acquires by a fiber that holds a connection already: `"allow"`, `"warn"` (a deadlock ends at once), `"error"` |
  * | `drainTimeout` | 10 s | how long borrowers may finish when the pool closes |
  * | `retry` | `{ initial: 1 s, max: 60 s, factor: 2, jitter: 0.2 }` | the time between attempts to connect |
+ * | `sizing` | `"predictive"` | how many connections there are between the minimum and the maximum; see `SizingPolicy` |
+ * | `shedding` | `{ enabled: true, target: 100 ms, interval: 500 ms }` | the wait that may stand while more comes than is served: beyond it the pool refuses early |
  * | `startup` | `"await"` | `"await"`: ready when the first connection is; `"background"`: at once; `"failFast"`: the first failure is final |
  *
  * @category models
@@ -93,6 +98,10 @@ export class PoolConfig extends Schema.Class<PoolConfig>("effect-pool/PoolConfig
   drainTimeout: pause,
   concurrency: count(1, 10_000),
   nested: Schema.Literals(["allow", "warn", "error"]).annotate({ expected: `"allow", "warn" or "error"` }),
+  sizing: Schema.Union([Schema.Literals(SizingPolicy.names), SizingPolicy.SizingPolicy]).annotate({
+    expected: `${SizingPolicy.names.map((name) => `"${name}"`).join(", ")} or a SizingPolicy`
+  }),
+  shedding: Schema.Struct({ enabled: flag, target: timeout, interval: timeout }),
   retry: Schema.Struct({ initial: timeout, max: timeout, factor: share(1, 100), jitter: share(0, 1) }),
   startup: Schema.Literals(["await", "background", "failFast"]).annotate({
     expected: `"await", "background" or "failFast"`
@@ -130,6 +139,14 @@ export interface Input {
   readonly drainTimeout?: Duration.Input | undefined
   readonly concurrency?: number | undefined
   readonly nested?: "allow" | "warn" | "error" | undefined
+  readonly sizing?: SizingPolicy.Name | SizingPolicy.SizingPolicy | undefined
+  readonly shedding?:
+    | {
+        readonly enabled?: boolean | undefined
+        readonly target?: Duration.Input | undefined
+        readonly interval?: Duration.Input | undefined
+      }
+    | undefined
   readonly retry?:
     | { readonly [K in keyof RetryPolicy.Exponential]?: RetryPolicy.Exponential[K] | undefined }
     | undefined
@@ -157,6 +174,8 @@ const defaultFields = {
   drainTimeout: Duration.seconds(10),
   concurrency: 1,
   nested: "warn",
+  sizing: "predictive",
+  shedding: { enabled: true, target: Duration.millis(100), interval: Duration.millis(500) },
   retry: RetryPolicy.defaults,
   startup: "await"
 } as const
@@ -266,6 +285,7 @@ const decodeFields = (
 
 const nestedFields: Readonly<Record<string, Readonly<Record<string, Schema.Top>>>> = {
   warmup: PoolConfig.fields.warmup.fields,
+  shedding: PoolConfig.fields.shedding.fields,
   retry: PoolConfig.fields.retry.fields
 }
 
@@ -368,9 +388,13 @@ const environmentFields: ReadonlyArray<string> = [
 const readVariable = (field: string, text: string): unknown =>
   field !== "name" && text.trim() !== "" && !Number.isNaN(Number(text))
     ? Number(text)
-    : text === "Infinity"
-      ? Infinity
-      : text
+    : (words.get(text.trim()) ?? text)
+
+const words: ReadonlyMap<string, unknown> = new Map<string, unknown>([
+  ["Infinity", Infinity],
+  ["true", true],
+  ["false", false]
+])
 
 const fromVariables = (values: Readonly<Record<string, Option.Option<string>>>): Record<string, unknown> => {
   const input: Record<string, unknown> = {}
@@ -386,7 +410,7 @@ const fromVariables = (values: Readonly<Record<string, Option.Option<string>>>):
 
 /**
  * Reads the configuration from `Config`: with the prefix `DB`, from `DB_MAX_CONNECTIONS`, `DB_ACQUIRE_TIMEOUT`
- * (`"5 seconds"`, or milliseconds), `DB_RETRY_INITIAL`, ... and `DB_ENVIRONMENT` for the preset. Variables that are not
+ * (`"5 seconds"`, or milliseconds), `DB_RETRY_INITIAL`, `DB_SHEDDING_ENABLED` (`true` or `false`), ... and `DB_ENVIRONMENT` for the preset. Variables that are not
  * set leave the preset's value. Fails with one error that names every wrong variable.
  *
  * @category constructors

@@ -230,23 +230,36 @@ export class ServiceUnavailable extends Schema.TaggedError<ServiceUnavailable>("
 }
 
 /**
- * The line of waiters is as long as `maxWaiting` allows; the acquire was refused at once.
+ * More is asked of the pool than it can do. Either the line of waiters is as long as `maxWaiting` allows, and the acquire was
+ * refused at once (`lineFull`); or more have come than were served since the line began to stand, and those who have waited
+ * for long are refused so that the others are served in time (`shed`; see `PoolConfig.shedding`). `retryAfterSeconds` is when
+ * those who wait now will have been served.
  *
  * @category errors
  * @since 0.1.0
  */
 export class PoolOverloaded extends Schema.TaggedError<PoolOverloaded>("effect-pool/PoolOverloaded")("PoolOverloaded", {
   pool: Schema.String,
-  maxWaiting: Schema.Finite,
+  reason: Schema.Literals(["lineFull", "shed"]),
+  waitedMillis: Schema.Finite,
+  /** When those who wait now will have been served, as far as that can be told. */
+  emptyInMillis: Schema.Finite,
+  /** Absent where the line has no limit. */
+  maxWaiting: Schema.optionalKey(Schema.Finite),
   snapshot: Snapshot,
   retryAfterSeconds: Schema.Int
 }) {
   readonly code = "POOL_OVERLOADED"
 
   override get message(): string {
+    const { emptyInMillis, maxWaiting, pool, reason, snapshot, waitedMillis } = this
+    const what =
+      reason === "lineFull"
+        ? `refused: ${snapshot.waiting} already wait and maxWaiting is ${maxWaiting}`
+        : `refused after ${seconds(waitedMillis)}: more has come than was served since the line began to stand`
     return (
-      `[pool ${this.pool}] refused: ${this.snapshot.waiting} already wait and maxWaiting is ${this.maxWaiting} ` +
-      `(${numbers(this.snapshot)}). More work arrives than the connections can carry: let callers come back later.`
+      `[pool ${pool}] ${what} (${numbers(snapshot)}). More work arrives than the connections can carry: those who wait will be ` +
+      `served in ${seconds(emptyInMillis)}; let callers come back after that.`
     )
   }
 

@@ -26,7 +26,8 @@ const at = Schema.Finite
  * - `died`: it ended by itself. `broken`: its borrower met an error that the connector calls fatal.
  * - `suspect`: its lease was interrupted or died, and the connector can neither check nor reset it.
  * - `invalidated`, `discarded`: a user asked. `maxLifetime`, `maxUses`, `idleTimeout`: retired.
- * - `recycled`: all connections were to be replaced. `resized`: the pool was made smaller.
+ * - `recycled`: all connections were to be replaced. `resized`: the pool was made smaller. `unneeded`: the sizing policy keeps
+ *   fewer.
  * - `poolClosed`: the pool closed. `drained`: the pool closed, and its borrower did not return it in time.
  *
  * @category models
@@ -41,7 +42,8 @@ export const CloseReason = Schema.Literals(closeReasons)
 export type CloseReason = typeof CloseReason.Type
 
 /**
- * Why an acquire failed: it ran out of `acquireTimeout`, the line was full, the server cannot be reached, the pool was
+ * Why an acquire failed: it ran out of `acquireTimeout`, the line was full (`overloaded`), it was refused because more comes
+ * than can be served (`shed`), the server cannot be reached, the pool was
  * paused or closed, its own fiber held what it waited for, or its fiber was interrupted.
  *
  * @category models
@@ -82,6 +84,8 @@ export type LeaseEnd = typeof LeaseEnd.Type
  *   `isAbandoned` if it was still running after `closeTimeout`).
  * - `AcquireStarted`, `Acquired` (after `waited`), `AcquireFailed`, `Released` (after `held`), `NestedAcquire` (one that waits
  *   while its fiber has `lease`).
+ * - `SizingDecision`: the sizing policy wants `to` connections instead of `from`, and why. `SizingIgnored`: it was not followed,
+ *   and why. `LimitChanged`: how many connections the server is taken to have room for has changed.
  * - `EventsMissed`: whoever reads fell behind, and this many facts are gone.
  *
  * @category models
@@ -123,6 +127,9 @@ export const PoolEvent = Schema.TaggedUnion({
   AcquireFailed: { at, acquire: Id, reason: AcquireFailure, waited: Duration },
   Released: { at, lease: Id, connection: Id, end: LeaseEnd, held: Duration },
   NestedAcquire: { at, acquire: Id, lease: Id, connection: Id },
+  SizingDecision: { at, from: Count, to: Count, reason: Schema.String },
+  SizingIgnored: { at, reason: Schema.String },
+  LimitChanged: { at, limit: Count, reason: Schema.String },
   EventsMissed: { at, count: Count }
 })
 

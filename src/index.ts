@@ -38,4 +38,7 @@ export * as Replicas from "./Replicas.ts"
 export * as RetryPolicy from "./RetryPolicy.ts"
 
 /** @since 0.1.0 */
+export * as SizingPolicy from "./SizingPolicy.ts"
+
+/** @since 0.1.0 */
 export * as TypedPools from "./TypedPools.ts"

@@ -46,7 +46,15 @@ const errors: ReadonlyArray<PoolError.AcquireError> = [
     lastFailure,
     retryAfterSeconds: 8
   }),
-  new PoolError.PoolOverloaded({ pool: "orders", maxWaiting: 7, snapshot, retryAfterSeconds: 1 }),
+  new PoolError.PoolOverloaded({
+    pool: "orders",
+    reason: "lineFull",
+    waitedMillis: 0,
+    emptyInMillis: 700,
+    maxWaiting: 7,
+    snapshot,
+    retryAfterSeconds: 1
+  }),
   new PoolError.PoolClosed({ pool: "orders" })
 ]
 

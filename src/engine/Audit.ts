@@ -18,7 +18,7 @@ export const audit = <A>({ ledger, hasDecisions }: Engine<A>, now: number): Read
   auditLeases(ledger, holds)
   auditIdle(ledger, holds)
   auditShareable(ledger, holds)
-  for (const line of [ledger.waiters.sharing, ledger.waiters.exclusive]) auditLine(line, holds)
+  for (const line of ledger.waiters.lines) auditLine(line, holds)
   const { exclusive, length, sharing } = ledger.waiters
   holds(length === sharing.length + exclusive.length, () => "the lines add up to those who wait")
   auditNobodyWaitsForNothing(ledger, now, holds)
@@ -173,14 +173,20 @@ const auditLine = <A>(line: Line<A>, holds: Holds): void => {
 
 /** While someone waits, no connection that could be lent rests, and all that may be done for them is being done. */
 const auditNobodyWaitsForNothing = <A>(ledger: Ledger<A>, now: number, holds: Holds): void => {
-  const { idle, maxConnecting, outage, state, waiters } = ledger
+  const { connecting, idle, inUse, maxConnecting, outage, promptChecks, sizing, state, waiters } = ledger
   if (waiters.length === 0 || state === "paused") return
   for (let connection = idle.warmest; connection !== undefined; connection = connection.colder) {
     const { id } = connection
     holds(!ledger.isFresh(connection, now), () => `connection ${id} rests beside a waiter`)
   }
   const isLimited = ledger.total >= ledger.limit || ledger.connecting >= maxConnecting || outage !== undefined
-  holds(isLimited || uncoveredWaiters(ledger) === 0, () => "a waiter waits for a connection that nobody opens")
+  // The policy may have said that one would come too late: it is asked again before long.
+  const isDecided = !sizing.policy.asksWhenWaiting || sizing.askAgainAt < Infinity
+  const isServed = inUse + connecting + promptChecks > 0
+  holds(
+    isLimited || uncoveredWaiters(ledger) === 0 || (isDecided && isServed),
+    () => "a waiter waits for a connection that nobody opens"
+  )
   if (waiters.sharing.length === 0) return
   for (let connection = ledger.shareable.first; connection !== undefined; connection = connection.colder) {
     const { id } = connection

@@ -30,7 +30,8 @@ export type ConnectionState = "connecting" | "idle" | "inUse" | "resetting" | "c
  * - `died`: it ended by itself. `broken`: its borrower met an error that the connector calls fatal.
  * - `suspect`: its lease was interrupted or died, and the connector can neither check nor reset it.
  * - `invalidated`, `discarded`: a user asked. `maxLifetime`, `maxUses`, `idleTimeout`: retired.
- * - `recycled`: all connections were to be replaced. `resized`: the pool was made smaller.
+ * - `recycled`: all connections were to be replaced. `resized`: the pool was made smaller. `unneeded`: the sizing policy keeps
+ *   fewer.
  * - `poolClosed`: the pool closed. `drained`: the pool closed, and its borrower did not return it in time.
  */
 export type CloseReason = (typeof closeReasons)[number]
@@ -49,6 +50,7 @@ export const closeReasons = [
   "idleTimeout",
   "recycled",
   "resized",
+  "unneeded",
   "poolClosed",
   "drained"
 ] as const

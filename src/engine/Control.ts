@@ -3,6 +3,7 @@ import type { CloseReason } from "./Connection.ts"
 import type { Lease } from "./Lease.ts"
 import type { Ledger } from "./Ledger.ts"
 import { becomeReady } from "./Opening.ts"
+import { closeSurplus } from "./Retirement.ts"
 
 /** Lends, opens, checks and retires nothing until `resume`. Acquires wait inside their deadlines, or fail. */
 export const pause = <A>(ledger: Ledger<A>, failsAcquires: boolean, now: number): void => {
@@ -25,6 +26,7 @@ export const resume = <A>(ledger: Ledger<A>, now: number): void => {
 export const resize = <A>(ledger: Ledger<A>, minConnections: number, maxConnections: number, now: number): void => {
   ledger.minConnections = minConnections
   ledger.maxConnections = maxConnections
+  ledger.sizing.target = minConnections
   ledger.isWarm = ledger.usable >= minConnections
   ledger.recorder.noteLife("PoolResized", now, { acquire: minConnections, lease: maxConnections })
   if (minConnections === 0) askForNone(ledger, now)
@@ -36,25 +38,6 @@ export const allot = <A>(ledger: Ledger<A>, allotted: number, isCoveted: boolean
   ledger.allotted = allotted
   ledger.isCoveted = isCoveted
   closeSurplus(ledger, now)
-}
-
-/** What is too many closes: connects first, then what rests, then what comes back. */
-const closeSurplus = <A>(ledger: Ledger<A>, now: number): void => {
-  ledger.isOverfull = ledger.surplus > 0
-  if (!ledger.isOverfull) return
-  for (const connection of Array.from(ledger.connections).reverse()) {
-    if (ledger.surplus > 0 && connection.state === "connecting") ledger.closeUnlent(connection, "resized", now)
-  }
-  for (let connection = ledger.idle.coldest; connection !== undefined && ledger.surplus > 0;) {
-    const { warmer } = connection
-    ledger.closeIdle(connection, "resized", now)
-    connection = warmer
-  }
-  // A connection that is shared may never be free by itself. One that is not goes when it comes back, whichever is first.
-  if (ledger.options.concurrency === 1) return
-  for (const connection of ledger.connections) {
-    if (ledger.surplus > 0 && connection.state === "inUse") ledger.condemn(connection, "resized", now)
-  }
 }
 
 /** No connection is asked for any more: the pool need not wait for one to be ready. */

@@ -16,6 +16,8 @@ import type { Waiter } from "./Waiters.ts"
  * - `Changed`: the pool entered a new state.
  * - `Nested`: the waiter waits for what its own fiber may be holding. Worth a warning.
  * - `Warming`: a warmup batch has settled, and this many of the minimum are open.
+ * - `PolicyFault`: the sizing policy threw, or answered nonsense. Worth a warning.
+ * - `LimitLowered`: the server has no room for more connections, and the pool makes do with fewer for a while.
  * - `Swept`: an asked-for look at all idle connections is over.
  */
 export type Decision<A> =
@@ -30,6 +32,8 @@ export type Decision<A> =
   | { readonly _tag: "Nested"; readonly waiter: Waiter<A> }
   | { readonly _tag: "Warming"; readonly open: number; readonly minimum: number }
   | { readonly _tag: "Swept"; readonly sweep: Sweep }
+  | { readonly _tag: "PolicyFault"; readonly policy: string; readonly fault: string }
+  | { readonly _tag: "LimitLowered"; readonly limit: number }
   | { readonly _tag: "Spare" }
 
 /** So many places are kept for decisions to come. */

@@ -21,13 +21,29 @@ import type { Lease } from "./Lease.ts"
 import { Ledger } from "./Ledger.ts"
 import * as Lending from "./Lending.ts"
 import * as Opening from "./Opening.ts"
-import { nextBatchDue, plan, unavailableAt } from "./Planner.ts"
+import { nextBatchDue, nextQuestionAt, plan, unavailableAt } from "./Planner.ts"
 import type { FailureKind, Refusal } from "./PoolState.ts"
 import * as Retirement from "./Retirement.ts"
 import type { Waiter } from "./Waiters.ts"
 
 /** How often the old end is looked at, in milliseconds. */
 const housekeepingInterval = 1000
+
+/** What has been measured is summed up, and the sizing policy has its say when its period is over. */
+const measureSecond = <A>(ledger: Ledger<A>, now: number): void => {
+  const { demand, leases, maxConnections, peakSeconds, recorder, serverLimit, sizing } = ledger
+  demand.endSecond(leases.length, Math.min(peakSeconds, mostPeaks), now)
+  sizing.endSecond()
+  if (serverLimit.raise(maxConnections, now)) {
+    recorder.noteLife("LimitChanged", now, { lease: ledger.limit }, "the server may have room again")
+  }
+  if (now < sizing.periodEndsAt) return
+  sizing.endPeriod(now)
+  Retirement.closeUnneeded(ledger, now)
+}
+
+/** Of more seconds than this no peaks are kept. */
+const mostPeaks = 600
 
 export type { Counters, EngineOptions, LeaseOutcome } from "./EngineOptions.ts"
 
@@ -54,10 +70,10 @@ export class Engine<A> {
     const { ledger } = this
     if (ledger.isEnding) return Infinity
     const { connections, overdueChecks, waiters } = ledger
-    let at = Math.min(waiters.sharing.first?.deadline ?? Infinity, waiters.exclusive.first?.deadline ?? Infinity)
+    let at = waiters.length > 0 ? waiters.firstDeadline : Infinity
     if (ledger.state === "paused") return at
     if (connections.size > 0) at = Math.min(at, ledger.housekeepingAt)
-    if (waiters.length > 0) at = Math.min(at, overdueChecks.nextAt(), deadlockAt(ledger))
+    if (waiters.length > 0) at = Math.min(at, overdueChecks.nextAt(), deadlockAt(ledger), nextQuestionAt(ledger))
     return Math.min(at, nextBatchDue(ledger), unavailableAt(ledger))
   }
 
@@ -197,6 +213,7 @@ export class Engine<A> {
     if (now >= ledger.housekeepingAt && ledger.state !== "paused") {
       ledger.housekeepingAt = now + housekeepingInterval
       Retirement.beginSecond(ledger, now)
+      measureSecond(ledger, now)
       Retirement.retireIdle(ledger, now)
       ledger.backgroundChecks.findDue(now)
     }

@@ -1,3 +1,6 @@
+import type { SheddingOptions } from "./Shedding.ts"
+import type { SizingPolicy } from "./SizingPolicy.ts"
+
 /** The numbers the engine works with. Durations are milliseconds; `Infinity` switches a limit off. */
 export interface EngineOptions {
   readonly minConnections: number
@@ -17,6 +20,9 @@ export interface EngineOptions {
   readonly concurrency: number
   /** What becomes of an acquire by someone who holds a connection of this pool already. */
   readonly nested: Nested
+  readonly sizing: SizingPolicy
+  /** What is called overload; and whether anyone is refused because of it. */
+  readonly shedding: SheddingOptions & { readonly isOn: boolean }
   readonly canCheck: boolean
   readonly canReset: boolean
   /** A number from 0 to 1, for the jitter of lifetimes. */

@@ -32,7 +32,10 @@ export const lifeFacts = [
   "ConnectionReset",
   "ConnectionClosed",
   "BackoffStarted",
-  "NestedAcquire"
+  "NestedAcquire",
+  "SizingDecision",
+  "SizingIgnored",
+  "LimitChanged"
 ] as const
 
 /** What is noted about leases. `Lent` is an acquire that found its connection at once: it stands for its beginning, too. */
@@ -42,7 +45,7 @@ export type FactName = (typeof lifeFacts)[number] | (typeof leaseFacts)[number]
 
 /** What the `detail` of a fact means, by its name. */
 export const details = {
-  AcquireFailed: ["timeout", "overloaded", "unavailable", "paused", "closed", "deadlock", "cancelled"],
+  AcquireFailed: ["timeout", "overloaded", "unavailable", "paused", "closed", "deadlock", "cancelled", "shed"],
   Released: ["clean", "dirty", "suspect", "broken", "revoked"],
   ConnectionClosed: closeReasons,
   ConnectFailed: ["transient", "permanent", "overloaded"]

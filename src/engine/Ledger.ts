@@ -5,6 +5,7 @@
 import { BackgroundChecks } from "./BackgroundChecks.ts"
 import { type CloseReason, Connection } from "./Connection.ts"
 import { type Decision, Decisions } from "./Decision.ts"
+import { Demand } from "./Demand.ts"
 import { type Counters, type EngineOptions, type LeaseEnd, noCounts } from "./EngineOptions.ts"
 import { detailCode, FlightRecorder } from "./FlightRecorder.ts"
 import { IdleConnections } from "./IdleConnections.ts"
@@ -12,7 +13,10 @@ import { Lease, Leases } from "./Lease.ts"
 import { type Outage, Outages } from "./Outage.ts"
 import { OverdueChecks } from "./OverdueChecks.ts"
 import type { FailureKind, PoolState, Refusal } from "./PoolState.ts"
+import { ServerLimit } from "./ServerLimit.ts"
 import { ShareableConnections } from "./ShareableConnections.ts"
+import { Shedding } from "./Shedding.ts"
+import { Sizing } from "./Sizing.ts"
 import { type Waiter, Waiters } from "./Waiters.ts"
 
 /** Of the lifetime, the largest part that jitter takes away: connections opened together must not end together. */
@@ -31,6 +35,10 @@ export class Ledger<A> {
   readonly overdueChecks = new OverdueChecks<A>()
   readonly backgroundChecks: BackgroundChecks<A>
   readonly decisions = new Decisions<A>()
+  readonly demand = new Demand()
+  readonly serverLimit = new ServerLimit()
+  readonly shedding: Shedding
+  readonly sizing: Sizing<A>
   state: PoolState = "starting"
   minConnections: number
   maxConnections: number
@@ -83,6 +91,8 @@ export class Ledger<A> {
     this.maxConnecting = options.maxConnecting
     this.housekeepingAt = now + 1000
     this.backgroundChecks = new BackgroundChecks(this)
+    this.shedding = new Shedding(options.shedding)
+    this.sizing = new Sizing(this, options.sizing, now)
   }
 
   get total(): number {
@@ -90,7 +100,16 @@ export class Ledger<A> {
   }
   /** How many connections there may be now. */
   get limit(): number {
+    const reasonable = Math.min(this.serverLimit.connections, this.sizing.ceiling)
+    return Math.min(this.maxConnections, this.allotted, Math.max(reasonable, this.minConnections))
+  }
+  /** How many it may have, as far as its owner and a shared budget are concerned. */
+  get allowance(): number {
     return Math.min(this.maxConnections, this.allotted)
+  }
+  /** For how many seconds the peaks of use are remembered: as long as a connection may rest. */
+  get peakSeconds(): number {
+    return Math.max(1, Math.ceil(this.options.idleTimeout / 1000))
   }
   get waiting(): number {
     return this.waiters.length
@@ -168,6 +187,7 @@ export class Ledger<A> {
     connection.proof = this.doubt
     connection.expiresAt = now + maxLifetime
     connection.retireAt = now + maxLifetime * (1 - lifetimeJitter * random())
+    this.demand.opened(now - connection.createdAt)
     this.recorder.noteLife("ConnectionReady", now, {
       connection: connection.id,
       duration: now - connection.createdAt
@@ -197,6 +217,7 @@ export class Ledger<A> {
     lease.id = ++this.lastLease
     lease.since = now
     this.leases.length++
+    this.demand.lent(now, this.leases.length)
     if (this.options.concurrency > 1) this.shareAfterLending(connection, isExclusive)
     return lease
   }
@@ -212,6 +233,7 @@ export class Ledger<A> {
   endLease(lease: Lease<A>, end: LeaseEnd, now: number): void {
     const { connection } = lease
     this.leases.ended(lease)
+    this.demand.ended(lease.since, now, this.inUse, lease.servedTo === undefined)
     // One that its waiter has not taken is nobody's yet, and neither its beginning nor its end is news.
     if (lease.servedTo === undefined) this.noteReleased(lease, lease.id, end, now)
     if (lease.servedTo?.isWoken === false) connection.untold--
@@ -390,7 +412,9 @@ export class Ledger<A> {
   /** Lends the waiter a connection. It is told by whoever drives the engine, and may leave before it is. */
   serve(connection: Connection<A>, waiter: Waiter<A>, now: number): void {
     this.waiters.remove(waiter)
+    this.waiters.noteServed(waiter)
     this.leaveLine(waiter)
+    this.demand.waited += now - waiter.enqueuedAt
     const lease = this.lend(connection, waiter.isExclusive, now)
     connection.isBackgroundCheck = false
     lease.servedTo = waiter
@@ -427,6 +451,7 @@ export class Ledger<A> {
     waiter.state = "waiting"
     waiter.lease = undefined
     this.waiters.putBack(waiter)
+    if (this.waiters.length === 1) this.demand.lineBegins(now, this.acquires)
     if (waiter.held.length > 0) this.leases.holderWaits(waiter)
     const { refusalForAll } = this
     if (refusalForAll !== undefined) this.refuse(waiter, refusalForAll, now)
@@ -443,7 +468,7 @@ export class Ledger<A> {
   noteRefused({ acquire, enqueuedAt }: Waiter<A>, refusal: Refusal, now: number): void {
     const { counters } = this
     if (refusal === "timeout") counters.timedOut++
-    else if (refusal === "overloaded") counters.shed++
+    else if (refusal === "overloaded" || refusal === "shed") counters.shed++
     else if (refusal === "deadlock") counters.deadlocked++
     else counters.refused++
     this.recorder.failed(now, acquire, now - enqueuedAt, refusal)
@@ -458,11 +483,14 @@ export class Ledger<A> {
   /** What is to be done for every waiter that leaves the line, whichever way. */
   leaveLine(waiter: Waiter<A>): void {
     if (waiter.held.length > 0) this.leases.holderLeft(waiter)
+    if (this.waiters.length > 0) return
+    this.demand.lineEnds()
+    this.shedding.lineEnded()
   }
 
   /** Refuses those whose deadline has passed. All wait equally long, so each line is in the order of its deadlines. */
   expireWaiters(now: number): void {
-    for (const line of [this.waiters.sharing, this.waiters.exclusive]) {
+    for (const line of this.waiters.lines) {
       for (let waiter = line.first; waiter !== undefined && now >= waiter.deadline; waiter = line.first) {
         this.refuse(waiter, "timeout", now)
       }

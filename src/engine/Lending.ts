@@ -1,6 +1,7 @@
 /** How a connection comes to a borrower and back. */
 import type { Connection } from "./Connection.ts"
 import type { LeaseOutcome } from "./EngineOptions.ts"
+import { isHopeless, isShed } from "./Overload.ts"
 import type { Lease } from "./Lease.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { Refusal } from "./PoolState.ts"
@@ -43,6 +44,7 @@ export const enqueue = <A>(ledger: Ledger<A>, waiter: Waiter<A>, now: number): R
   }
   waiter.deadline = now + ledger.options.acquireTimeout
   ledger.waiters.push(waiter)
+  if (ledger.waiters.length === 1) ledger.demand.lineBegins(now, ledger.acquires)
   if (waiter.held.length > 0) {
     ledger.leases.holderWaits(waiter)
     if (ledger.options.nested === "warn") noteNested(ledger, waiter, now)
@@ -61,7 +63,8 @@ const refusalFor = <A>(ledger: Ledger<A>, waiter: Waiter<A>, now: number): Refus
   const refusal = ledger.refusalForAll
   if (refusal !== undefined) return refusal
   if (ledger.options.nested === "error" && waiter.held.length > 0) return "deadlock"
-  return isLineFull(ledger) && (ledger.expireWaiters(now), isLineFull(ledger)) ? "overloaded" : undefined
+  if (isLineFull(ledger) && (ledger.expireWaiters(now), isLineFull(ledger))) return "overloaded"
+  return isHopeless(ledger, waiter) ? "shed" : undefined
 }
 
 /** Waiters for whom there is a place, and a connection to be opened or checked, are not what makes a line too long. */
@@ -171,13 +174,19 @@ const offer = <A>(ledger: Ledger<A>, connection: Connection<A>, now: number): vo
   if (ledger.options.concurrency > 1) offerRoom(ledger, connection, now)
 }
 
-/** The first in line, if anyone may be served. Those whose deadline has passed are refused: a lease would be of no use. */
+/**
+ * The next in line, if anyone may be served. Those whose deadline has passed are refused, since a lease would be of no use, and
+ * so are those who are shed.
+ */
 const nextWaiter = <A>(ledger: Ledger<A>, now: number): Waiter<A> | undefined => {
-  if (ledger.waiters.length === 0 || ledger.state === "paused") return undefined
-  const { first } = ledger.waiters
-  if (first !== undefined && now < first.deadline) return first
-  ledger.expireWaiters(now)
-  return ledger.waiters.first
+  const { waiters } = ledger
+  if (waiters.length === 0 || ledger.state === "paused") return undefined
+  for (let first = waiters.first; first !== undefined; first = waiters.first) {
+    if (now >= first.deadline) ledger.expireWaiters(now)
+    else if (isShed(ledger, first, now)) ledger.refuse(first, "shed", now)
+    else return first
+  }
+  return undefined
 }
 
 /** Gives idle connections to those who wait: at once where they may be lent, after a check where their rest was long. */

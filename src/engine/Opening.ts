@@ -3,6 +3,7 @@ import type { Connection } from "./Connection.ts"
 import type { Ledger } from "./Ledger.ts"
 import { settle } from "./Lending.ts"
 import type { FailureKind } from "./PoolState.ts"
+import { closeSurplus } from "./Retirement.ts"
 
 /** Opens the minimum. Until the first connection is open the pool is `starting`, unless none is asked for. */
 export const start = <A>(ledger: Ledger<A>, now: number): void => {
@@ -33,7 +34,17 @@ export const openFailed = <A>(
   ledger.noteOpenFailed(connection, kind, text, now)
   failed(ledger, connection, kind, now)
   ledger.close(connection, "connectFailed", now)
+  if (kind === "overloaded") makeDoWithFewer(ledger, connection, now)
   endBatch(ledger, now)
+}
+
+/** The server has no room for more: what is too many goes, so that others who share it come to their part. */
+const makeDoWithFewer = <A>(ledger: Ledger<A>, { createdAt }: Connection<A>, now: number): void => {
+  const { minConnections, serverLimit, usable } = ledger
+  if (!serverLimit.lower(usable, minConnections, createdAt, now)) return
+  ledger.recorder.noteLife("LimitChanged", now, { lease: ledger.limit }, "too many connections")
+  ledger.decide({ _tag: "LimitLowered", limit: ledger.limit })
+  closeSurplus(ledger, now)
 }
 
 /** An attempt to have a connection failed. The next one is the retry schedule's to allow. */

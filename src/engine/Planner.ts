@@ -21,10 +21,17 @@ export interface PlannerView {
   readonly warmupBatchSize: number
   /** The next warmup batch may start at this time. */
   readonly nextBatchAt: number
+  readonly sizing: {
+    /** How many are to be kept, beyond the minimum. */
+    readonly target: number
+    /** How many more are to be opened for those who wait. */
+    readonly growth: (now: number) => number
+  }
 }
 
-/** How many more connections are missing from the minimum. */
-export const missingFromMinimum = (view: PlannerView): number => Math.max(0, view.minConnections - view.kept)
+/** How many more connections are missing from what is to be kept. */
+export const missingFromMinimum = (view: PlannerView): number =>
+  Math.max(0, Math.max(view.minConnections, Math.min(view.sizing.target, view.limit)) - view.kept)
 
 /**
  * How many waiters have no connection on its way to them. Resets, background checks and overdue checks are not counted
@@ -52,7 +59,7 @@ export const nextBatchDue = (view: PlannerView): number =>
 /**
  * How many connections to open now.
  *
- * Waiters come first, then the minimum, in warmup batches. During an outage the answer is 1 when the backoff step has
+ * Waiters come first, as far as the sizing policy has it, then the minimum, in warmup batches. During an outage the answer is 1 when the backoff step has
  * ended and a connection is needed, or when the pool has none and must find its own way back; otherwise 0.
  */
 export const connectionsWanted = (view: PlannerView, now: number): number => {
@@ -64,9 +71,13 @@ export const connectionsWanted = (view: PlannerView, now: number): number => {
     const isNeeded = waiters > 0 || missing > 0 || view.state !== "ready"
     return view.outage.probeDue && isNeeded && room > 0 ? 1 : 0
   }
+  const places = Math.min(room, view.maxConnecting - view.connecting)
+  if (places <= 0) return 0
   const isBatchDue = view.connecting === 0 && now >= view.nextBatchAt
   const batch = isBatchDue ? Math.min(missing, view.warmupBatchSize) : 0
-  return Math.max(0, Math.min(Math.max(waiters, batch), room, view.maxConnecting - view.connecting))
+  // It is asked only about somebody to whom nothing is on its way, where there is room.
+  const growth = waiters > 0 ? Math.min(waiters, view.sizing.growth(now)) : 0
+  return Math.min(Math.max(growth, batch), places)
 }
 
 /**
@@ -93,6 +104,15 @@ export const plan = <A>(ledger: Ledger<A>, now: number): void => {
   // Last, since an attempt that could be made and was not speaks for the server, and one that is made no longer does.
   assessAvailability(ledger, now)
 }
+
+/** When a policy that has opened nothing for those who wait is asked again. */
+export const nextQuestionAt = <A>(ledger: Ledger<A>): number =>
+  uncoveredWaiters(ledger) > 0 &&
+  ledger.outage === undefined &&
+  ledger.total < ledger.limit &&
+  ledger.connecting < ledger.maxConnecting
+    ? ledger.sizing.askAgainAt
+    : Infinity
 
 /** When the pool, if nothing changes, will have been without a usable connection and failing for too long. */
 export const unavailableAt = <A>({ options, outages, state }: Ledger<A>): number =>

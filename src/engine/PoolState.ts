@@ -14,10 +14,10 @@
 export type PoolState = "starting" | "ready" | "unavailable" | "paused" | "draining" | "closed"
 
 /**
- * Why an acquire was refused, at once or while it waited: it ran out of time, the line is full, the server cannot be
- * reached, the pool is paused or closed, or its own fiber holds what it waits for.
+ * Why an acquire was refused, at once or while it waited: it ran out of time, the line is full (`overloaded`), more comes than
+ * can be served (`shed`), the server cannot be reached, the pool is paused or closed, or its own fiber holds what it waits for.
  */
-export type Refusal = "timeout" | "overloaded" | "unavailable" | "paused" | "closed" | "deadlock"
+export type Refusal = "timeout" | "overloaded" | "shed" | "unavailable" | "paused" | "closed" | "deadlock"
 
 /**
  * What kind of failure a connect met.

@@ -33,7 +33,7 @@ export const reasonNotToLend = <A>(
   now: number
 ): CloseReason | undefined => {
   if (connection.condemned !== undefined) return connection.condemned
-  if (ledger.surplus > 0) return "resized"
+  if (ledger.surplus > 0) return ledger.sizing.ceiling < Infinity ? "unneeded" : "resized"
   if (ledger.isFailing) return undefined
   if (connection.uses >= ledger.options.maxUses) return "maxUses"
   if (now < connection.retireAt) return undefined
@@ -71,13 +71,16 @@ export const retireIdle = <A>(ledger: Ledger<A>, now: number): void => {
   for (let connection = ledger.idle.coldest; connection !== undefined;) {
     const warmer: Connection<A> | undefined = connection.warmer
     const reason = reasonToRetire(ledger, connection, now)
-    // Recycling has a measure of its own, and so has being too many.
-    const isInTurn = reason === "recycled" || reason === "resized" || ledger.retirementsLeft > 0
+    // Recycling has a measure of its own, and so has being too many: no more go than are.
+    const isInTurn = hasItsOwnMeasure(reason) || ledger.retirementsLeft > 0
     if (reason !== undefined && isInTurn) ledger.closeIdle(connection, reason, now)
     connection = warmer
   }
   if (ledger.options.concurrency > 1) recycleShared(ledger, now)
 }
+
+const hasItsOwnMeasure = (reason: CloseReason | undefined): boolean =>
+  reason === "recycled" || reason === "resized" || reason === "unneeded"
 
 /** A connection that is shared may never come back by itself: when its turn has come, it gets no further leases. */
 const recycleShared = <A>(ledger: Ledger<A>, now: number): void => {
@@ -91,6 +94,35 @@ const recycleShared = <A>(ledger: Ledger<A>, now: number): void => {
 const reasonToRetire = <A>(ledger: Ledger<A>, connection: Connection<A>, now: number): CloseReason | undefined => {
   const reason = reasonToClose(ledger, connection, now)
   if (reason !== undefined) return reason
-  const isSpare = ledger.kept > ledger.minConnections
+  const isSpare = ledger.kept > Math.max(ledger.minConnections, ledger.sizing.target)
   return isSpare && now - connection.usedAt >= ledger.options.idleTimeout ? "idleTimeout" : undefined
+}
+
+/** What is too many closes: connects first, then what rests, then what comes back. */
+export const closeSurplus = <A>(ledger: Ledger<A>, now: number, reason: CloseReason = "resized"): void => {
+  ledger.isOverfull = ledger.surplus > 0
+  if (!ledger.isOverfull) return
+  for (const connection of Array.from(ledger.connections).reverse()) {
+    if (ledger.surplus > 0 && connection.state === "connecting") ledger.closeUnlent(connection, reason, now)
+  }
+  for (let connection = ledger.idle.coldest; connection !== undefined && ledger.surplus > 0;) {
+    const { warmer } = connection
+    ledger.closeIdle(connection, reason, now)
+    connection = warmer
+  }
+  // A connection that is shared may never be free by itself. One that is not goes when it comes back, whichever is first.
+  if (ledger.options.concurrency === 1) return
+  for (const connection of ledger.connections) {
+    if (ledger.surplus > 0 && connection.state === "inUse") ledger.condemn(connection, reason, now)
+  }
+}
+
+/** The sizing policy keeps fewer than there are: those that have rested longest go. */
+export const closeUnneeded = <A>(ledger: Ledger<A>, now: number): void => {
+  const { idle, sizing } = ledger
+  const least = Math.max(ledger.minConnections, sizing.target)
+  for (let { coldest } = idle; coldest !== undefined && ledger.kept > least; { coldest } = idle) {
+    const isOver = now - coldest.usedAt >= ledger.options.idleTimeout
+    ledger.closeIdle(coldest, isOver ? "idleTimeout" : "unneeded", now)
+  }
 }

@@ -5,6 +5,7 @@
  */
 import type { Connection } from "./Connection.ts"
 import type { Ledger } from "./Ledger.ts"
+import { isShed } from "./Overload.ts"
 import { reasonNotToLend } from "./Retirement.ts"
 
 /** Whether a connection in use may have one more lease. */
@@ -41,6 +42,7 @@ export const offerRoom = <A>(ledger: Ledger<A>, connection: Connection<A>, now: 
       return
     }
     if (now >= sharing.deadline) ledger.expireWaiters(now)
+    else if (isShed(ledger, sharing, now)) ledger.refuse(sharing, "shed", now)
     else ledger.serve(connection, sharing, now)
   }
 }

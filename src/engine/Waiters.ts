@@ -22,6 +22,8 @@ export abstract class Waiter<A> {
   deadline = Infinity
   /** It wants a connection to itself, where connections are shared. */
   isExclusive = false
+  /** Whoever waits for an answer goes first. */
+  isBatch = false
   /** It has been told that it was served: it will take its lease, whatever becomes of it meanwhile. */
   isWoken = false
   /** Whoever waits. The engine only compares it to the holders of leases. */
@@ -74,22 +76,80 @@ export class Line<A> {
   }
 }
 
+/** After so many who wait for an answer comes one who works through a batch: he waits longer, and not for ever. */
+const turnsBeforeBatch = 9
+
+/** Those who want the same, by what they are in a hurry for: an answer, or the end of a batch. */
+export class Class<A> {
+  readonly interactive = new Line<A>()
+  readonly batch = new Line<A>()
+  private readonly turns: Turns
+
+  constructor(turns: Turns) {
+    this.turns = turns
+  }
+
+  get length(): number {
+    return this.interactive.length + this.batch.length
+  }
+
+  /** Whoever is next. */
+  get first(): Waiter<A> | undefined {
+    const one = this.interactive.first
+    const other = this.batch.first
+    if (other === undefined || one === undefined) return one ?? other
+    return this.turns.sinceBatch < turnsBeforeBatch ? one : other
+  }
+
+  lineOf({ isBatch }: Waiter<A>): Line<A> {
+    return isBatch ? this.batch : this.interactive
+  }
+}
+
+/** How many others have been served since a batch was, while one was waiting. */
+interface Turns {
+  sinceBatch: number
+}
+
 /**
  * Those who wait. Where connections are shared there are two classes: those who take room on one (`sharing`), and those who
  * want one to themselves (`exclusive`) and must wait for it to empty. Each class is a line of its own, so that emptying one
- * connection holds up nobody whom another could serve; a connection that is free goes to whoever came first of both.
+ * connection holds up nobody whom another could serve; a connection that is free goes to whoever came first of both. Within
+ * each, those who wait for an answer go before those who work through a batch.
  */
 export class Waiters<A> {
-  readonly sharing = new Line<A>()
-  readonly exclusive = new Line<A>()
+  private readonly turns: Turns = { sinceBatch: 0 }
+  readonly sharing = new Class<A>(this.turns)
+  readonly exclusive = new Class<A>(this.turns)
+  /** Each is first come, first served, and in the order of its deadlines. */
+  readonly lines: ReadonlyArray<Line<A>> = [
+    this.sharing.interactive,
+    this.sharing.batch,
+    this.exclusive.interactive,
+    this.exclusive.batch
+  ]
   length = 0
 
-  /** Whoever came first. */
+  /** Whoever is next: of two in the same hurry, the one who came first. */
   get first(): Waiter<A> | undefined {
     const one = this.sharing.first
     const other = this.exclusive.first
     if (one === undefined || other === undefined) return one ?? other
+    if (one.isBatch !== other.isBatch) return one.isBatch === this.turns.sinceBatch < turnsBeforeBatch ? other : one
     return one.acquire < other.acquire ? one : other
+  }
+
+  /** When the first of all runs out of time. */
+  get firstDeadline(): number {
+    let at = Infinity
+    for (const { first } of this.lines) if (first !== undefined && first.deadline < at) at = first.deadline
+    return at
+  }
+
+  /** One was served: whose turn is it next? */
+  noteServed({ isBatch }: Waiter<A>): void {
+    if (isBatch || (this.sharing.batch.length === 0 && this.exclusive.batch.length === 0)) this.turns.sinceBatch = 0
+    else this.turns.sinceBatch++
   }
 
   push(waiter: Waiter<A>): void {
@@ -110,7 +170,7 @@ export class Waiters<A> {
   /** The one who came last of those who hold a lease that has not ended. A look at everyone: for deadlocks only. */
   youngestHolder(): Waiter<A> | undefined {
     let youngest: Waiter<A> | undefined = undefined
-    for (const { last } of [this.sharing, this.exclusive]) {
+    for (const { last } of this.lines) {
       let waiter = last
       while (waiter !== undefined && !waiter.held.some(isRunning)) waiter = waiter.ahead
       if (waiter !== undefined && waiter.acquire > (youngest?.acquire ?? 0)) youngest = waiter
@@ -119,6 +179,6 @@ export class Waiters<A> {
   }
 
   private lineOf(waiter: Waiter<A>): Line<A> {
-    return waiter.isExclusive ? this.exclusive : this.sharing
+    return (waiter.isExclusive ? this.exclusive : this.sharing).lineOf(waiter)
   }
 }

@@ -1,6 +1,7 @@
 import * as Duration from "effect/Duration"
 import type { EngineOptions } from "../engine/EngineOptions.ts"
 import type { PoolConfig } from "../PoolConfig.ts"
+import { policyOf } from "../SizingPolicy.ts"
 import type { BoundConnector } from "./BoundConnector.ts"
 
 /** The configuration in the engine's numbers. */
@@ -24,6 +25,12 @@ export const engineOptions = <A>(
   warmupDelay: Duration.toMillis(config.warmup.delay),
   concurrency: config.concurrency,
   nested: config.nested,
+  sizing: policyOf(config),
+  shedding: {
+    isOn: config.shedding.enabled,
+    target: Duration.toMillis(config.shedding.target),
+    interval: Duration.toMillis(config.shedding.interval)
+  },
   canCheck: connector.check !== undefined,
   canReset: connector.reset !== undefined,
   random

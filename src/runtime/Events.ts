@@ -98,6 +98,12 @@ const eventOf = (fact: Fact, at: number): PoolEvent => {
       return { _tag: name, at, acquire, reason: detailOf(fact, name), waited: duration }
     case "Released":
       return { _tag: name, at, lease, connection, end: detailOf(fact, name), held: duration }
+    case "SizingDecision":
+      return { _tag: name, at, from: acquire, to: lease, reason: fact.text ?? "" }
+    case "SizingIgnored":
+      return { _tag: name, at, reason: fact.text ?? "" }
+    case "LimitChanged":
+      return { _tag: name, at, limit: lease, reason: fact.text ?? "" }
     case "NestedAcquire":
       return { _tag: name, at, acquire, lease, connection }
   }

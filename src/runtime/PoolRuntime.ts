@@ -29,7 +29,15 @@ import { Readers } from "./Events.ts"
 import { FailureLog } from "./Failures.ts"
 import { PoolTime } from "./PoolTime.ts"
 import { refusalError } from "./Refusals.ts"
-import { reportChange, reportNested, reportRefusal, reportRevoked, reportWarming } from "./Reports.ts"
+import {
+  reportChange,
+  reportLimitLowered,
+  reportNested,
+  reportPolicyFault,
+  reportRefusal,
+  reportRevoked,
+  reportWarming
+} from "./Reports.ts"
 import { Resource } from "./Resource.ts"
 import { check, closeConnection, connect, reset } from "./Upkeep.ts"
 
@@ -257,6 +265,10 @@ export class PoolRuntime<A> {
         this.sweeps.get(decision.sweep)?.openUnsafe()
         this.sweeps.delete(decision.sweep)
         return
+      case "PolicyFault":
+        return reportPolicyFault(this, decision.policy, decision.fault)
+      case "LimitLowered":
+        return reportLimitLowered(this, decision.limit)
       case "Spare":
         // Whoever shares out the budget looks after every turn of the loop.
         return

@@ -1,5 +1,6 @@
 import type { Lease } from "../engine/Lease.ts"
 import type { Ledger } from "../engine/Ledger.ts"
+import { timeToEmpty } from "../engine/Overload.ts"
 import type { Refusal } from "../engine/PoolState.ts"
 import type { Waiter } from "../engine/Waiters.ts"
 import {
@@ -116,11 +117,15 @@ export const refusalError = <A>(
         snapshot: snapshotOf(ledger)
       })
     case "overloaded":
+    case "shed":
       return new PoolOverloaded({
         pool: name,
-        maxWaiting: config.maxWaiting,
+        reason: refusal === "shed" ? "shed" : "lineFull",
+        waitedMillis: waiter === undefined ? 0 : Math.round(runtime.now() - waiter.enqueuedAt),
+        emptyInMillis: Math.round(timeToEmpty(ledger)),
+        ...(config.maxWaiting < Infinity && { maxWaiting: config.maxWaiting }),
         snapshot: snapshotOf(ledger),
-        retryAfterSeconds: defaultRetryAfterSeconds
+        retryAfterSeconds: Math.max(defaultRetryAfterSeconds, Math.ceil(timeToEmpty(ledger) / 1000))
       })
     case "closed":
       return new PoolClosed({ pool: name })

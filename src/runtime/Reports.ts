@@ -72,6 +72,15 @@ export const reportNested = <A>(runtime: PoolRuntime<A>, { held, holder }: Waite
   )
 }
 
+/** Said once: the status counts the others. */
+export const reportPolicyFault = <A>(runtime: PoolRuntime<A>, policy: string, fault: string): void =>
+  runtime.log("Warn", `the sizing policy ${policy} is not followed when ${fault}; the default decides instead`, { policy })
+
+export const reportLimitLowered = <A>(runtime: PoolRuntime<A>, limit: number): void =>
+  runtime.log("Warn", `the server has too many connections: no more than ${limit} for now, and one more every 10 s`, {
+    limit
+  })
+
 export const reportRefusal = <A>(runtime: PoolRuntime<A>, error: AcquireError): void => {
   if (error._tag === "PoolDeadlock") runtime.log("Warn", error.message)
   else runtime.debug(error.message, () => ({ error: error._tag }))

@@ -33,7 +33,7 @@ export class SharedBudget {
   /** What nobody has or may have. */
   private get free(): number {
     let free = this.total
-    for (const { runtime } of this.members) free -= Math.max(runtime.engine.ledger.total, runtime.engine.ledger.limit)
+    for (const { runtime } of this.members) free -= Math.max(runtime.engine.ledger.total, runtime.engine.ledger.allowance)
     return free
   }
 
@@ -61,8 +61,8 @@ export class SharedBudget {
   }
 
   private changed({ runtime }: Joined): void {
-    const { limit, maxConnections, total, waiting } = runtime.engine.ledger
-    const isShort = waiting > 0 && total >= limit && limit < maxConnections
+    const { allowance, maxConnections, total, waiting } = runtime.engine.ledger
+    const isShort = waiting > 0 && total >= allowance && allowance < maxConnections
     if (isShort || this.isShort) this.lookLater(runtime)
   }
 
@@ -84,20 +84,20 @@ export class SharedBudget {
     this.isShort = shares.some(({ demand, max }, index) => limits[index]! < Math.min(demand, max))
     members.forEach(({ runtime }, index) => {
       const { ledger } = runtime.engine
-      if (ledger.limit === limits[index] && ledger.isCoveted === this.isShort) return
+      if (ledger.allowance === limits[index] && ledger.isCoveted === this.isShort) return
       runtime.transition(() => runtime.engine.allot(limits[index]!, this.isShort, runtime.now()))
     })
   }
 }
 
 const shareOf = ({ floor, runtime }: Joined): Share => {
-  const { checking, inUse, limit, maxConnections, options, resetting, total, waiters } = runtime.engine.ledger
+  const { allowance, checking, inUse, maxConnections, options, resetting, total, waiters } = runtime.engine.ledger
   return {
     floor,
     max: maxConnections,
     demand: inUse + checking + resetting + Math.ceil(waiters.length / options.concurrency),
     held: total,
-    limit,
+    limit: allowance,
     waitingSince: waiters.first?.enqueuedAt ?? Infinity
   }
 }

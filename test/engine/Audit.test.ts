@@ -310,21 +310,21 @@ describe("the line", () => {
 
   it("is linked both ways", () => {
     const pool = waitedFor("a", "b")
-    const { acquire } = pool.ledger.waiters.sharing.last!
-    const names = planted(pool, ({ waiters }) => (waiters.sharing.last!.ahead = undefined))
+    const { acquire } = pool.ledger.waiters.sharing.interactive.last!
+    const names = planted(pool, ({ waiters }) => (waiters.sharing.interactive.last!.ahead = undefined))
     assert.deepStrictEqual(names, [`acquire ${acquire} is linked to one side only`])
   })
 
   it("has nobody ahead of one who came before", () => {
     const pool = waitedFor("a", "b")
-    const names = planted(pool, ({ waiters }) => (waiters.sharing.last!.acquire = 0))
+    const names = planted(pool, ({ waiters }) => (waiters.sharing.interactive.last!.acquire = 0))
     assert.deepStrictEqual(names, ["acquire 0 stands behind one that came later"])
   })
 
   it("has nobody ahead of one whose deadline is before", () => {
     const pool = waitedFor("a", "b")
-    const { acquire } = pool.ledger.waiters.sharing.last!
-    const names = planted(pool, ({ waiters }) => (waiters.sharing.last!.deadline = 1))
+    const { acquire } = pool.ledger.waiters.sharing.interactive.last!
+    const names = planted(pool, ({ waiters }) => (waiters.sharing.interactive.last!.deadline = 1))
     assert.deepStrictEqual(names, [`acquire ${acquire} stands behind one that came later`])
   })
 
@@ -336,12 +336,12 @@ describe("the line", () => {
   })
 
   it("ends with the last", () => {
-    const names = planted(waitedFor("a", "b"), ({ waiters }) => (waiters.sharing.last = waiters.sharing.first))
+    const names = planted(waitedFor("a", "b"), ({ waiters }) => (waiters.sharing.interactive.last = waiters.sharing.interactive.first))
     assert.deepStrictEqual(names, ["the last waiter is not the end of the line"])
   })
 
   it("is counted", () => {
-    const names = planted(waitedFor("a"), ({ waiters }) => waiters.sharing.length++)
+    const names = planted(waitedFor("a"), ({ waiters }) => waiters.sharing.interactive.length++)
     assert.deepStrictEqual(names, ["1 wait, but 2 are counted", "the lines add up to those who wait"])
   })
 
@@ -349,7 +349,7 @@ describe("the line", () => {
     const pool = EngineDriver.withIdle(1, { concurrency: 2, maxConnections: 1 })
     pool.borrow()
     pool.wait("a", { isExclusive: true })
-    const names = planted(pool, ({ waiters }) => (waiters.exclusive.last = undefined))
+    const names = planted(pool, ({ waiters }) => (waiters.exclusive.interactive.last = undefined))
     assert.deepStrictEqual(names, ["the last waiter is not the end of the line"])
   })
 

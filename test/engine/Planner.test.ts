@@ -15,7 +15,8 @@ const nothing: PlannerView = {
   minConnections: 0,
   maxConnecting: 50,
   warmupBatchSize: 50,
-  nextBatchAt: 0
+  nextBatchAt: 0,
+  sizing: { target: 0, growth: () => Infinity }
 }
 
 /** Unless a test says otherwise, all that are there are kept. */

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { ConnectionPool, Connector, type PoolConfig, PoolEvent } from "../../src/index.ts"
+import { ConnectionPool, Connector, type PoolConfig, PoolEvent, SizingPolicy } from "../../src/index.ts"
 import { FakeServer, turns } from "../support/FakeServer.ts"
 
 type Event = PoolEvent.PoolEvent
@@ -264,6 +264,14 @@ describe("the events of a pool", () => {
 
 describe("the reason for which a connection was closed", () => {
   const config = { ...one, minConnections: 0, maxConnections: 2 } as const
+  const keepsTheMinimum = SizingPolicy.make({
+    name: "minimum",
+    asksWhenWaiting: true,
+    decide: ({ kept, minConnections, occasion }) => ({
+      connections: occasion === "waiting" ? kept + 1 : minConnections,
+      reason: "more is not needed"
+    })
+  })
   const reasonOf = Effect.fnUntraced(function* (
     overrides: PoolConfig.Input,
     cause: (
@@ -335,6 +343,10 @@ describe("the reason for which a connection was closed", () => {
     [
       "idleTimeout",
       reasonOf({ idleTimeout: "10 seconds" }, (pool) => Effect.andThen(use(pool), TestClock.adjust("20 seconds")))
+    ],
+    [
+      "unneeded",
+      reasonOf({ sizing: keepsTheMinimum }, (pool) => Effect.andThen(use(pool), TestClock.adjust("2 seconds")))
     ],
     ["recycled", reasonOf({}, (pool) => Effect.andThen(use(pool), ConnectionPool.recycle(pool)))],
     [
@@ -528,7 +540,7 @@ describe("over a busy life", () => {
           deadlocked: failed("deadlock"),
           refused: failed("unavailable", "paused", "closed"),
           released: count("Released"),
-          shed: failed("overloaded"),
+          shed: failed("overloaded", "shed"),
           timedOut: failed("timeout")
         }
       )

@@ -12,6 +12,7 @@ import type { Lease } from "../../src/engine/Lease.js"
 import type { Ledger } from "../../src/engine/Ledger.js"
 import type { Outage } from "../../src/engine/Outage.js"
 import type { FailureKind, Refusal } from "../../src/engine/PoolState.js"
+import type { SizingPolicy } from "../../src/engine/SizingPolicy.js"
 import { Waiter } from "../../src/engine/Waiters.js"
 
 export type { EngineOptions, FailureKind, LeaseOutcome }
@@ -38,6 +39,17 @@ export class NamedWaiter extends Waiter<string> {
   }
 }
 
+/** A connection for everyone who waits: what a test needs that is not about sizing. */
+export const onDemand: SizingPolicy = {
+  name: "on demand",
+  period: Infinity,
+  asksWhenWaiting: true,
+  decide: ({ connecting, kept, limit, waiting }) => ({
+    connections: Math.max(kept, Math.min(limit, kept + waiting - connecting)),
+    reason: "somebody waits"
+  })
+}
+
 /** Every limit that a test is not about is off. */
 const unlimited: EngineOptions = {
   minConnections: 0,
@@ -55,6 +67,8 @@ const unlimited: EngineOptions = {
   warmupDelay: 100,
   concurrency: 1,
   nested: "warn",
+  sizing: onDemand,
+  shedding: { isOn: false, target: 100, interval: 500 },
   canCheck: true,
   canReset: true,
   random: () => 0
@@ -360,6 +374,10 @@ export class EngineDriver {
         const { checked, failed, skipped } = decision.sweep
         return `Swept: ${checked} checked, ${failed} failed, ${skipped} skipped`
       }
+      case "PolicyFault":
+        return `PolicyFault ${decision.policy}: ${decision.fault}`
+      case "LimitLowered":
+        return `LimitLowered ${decision.limit}`
       case "Spare":
         return "Spare"
     }

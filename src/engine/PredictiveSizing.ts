@@ -1,0 +1,261 @@
+/**
+ * Grows when a new connection would arrive before the line is empty, and keeps what the peaks of the last minutes needed.
+ */
+import type { SizingDecision, SizingPolicy, SizingWindow } from "./SizingPolicy.ts"
+
+/** Above the peak, so much more is kept: one part for what is likely, one for chance. */
+const headroom = 1.2
+const oneMore = 1
+
+/** Of the peaks of all seconds, those above this share are forgotten: a peak in one second of twenty is not worth a place. */
+const peakShare = 0.95
+
+/**
+ * Beyond what is busy on average, so many times its square root is kept for chance (Halfin and Whitt, square-root staffing), and
+ * half a connection at least.
+ */
+const staffing = 0.25
+const leastStaffing = 0.5
+
+/** Leases that have run for so many times longer than the last ones lasted are of another kind. */
+const surprising = 3
+
+/** Of the connections kept, the part that may be closed at a time. */
+const closedAtATime = 0.1
+
+/** A line that has been there for so long was not going to be empty soon, whatever was predicted, in milliseconds. */
+const standing = 500
+
+export interface PredictiveOptions {
+  /** Never more than where the server gets the most done, once that is known well enough. */
+  readonly kneeIsCeiling: boolean
+}
+
+/** A knee that is less certain than this is no ceiling. */
+const certainEnough = 0.5
+
+export const predictiveSizing = ({ kneeIsCeiling }: PredictiveOptions): SizingPolicy => ({
+  name: "predictive",
+  period: 1000,
+  asksWhenWaiting: true,
+  decide: (window) => {
+    const decision = window.occasion === "waiting" ? whenWaiting(window) : whenPeriodEnds(window)
+    return kneeIsCeiling ? belowKnee(window, decision) : decision
+  }
+})
+
+const belowKnee = (window: SizingWindow, decision: SizingDecision): SizingDecision => {
+  const { knee, minConnections } = window
+  if (knee === undefined || knee.confidence < certainEnough) return decision
+  const ceiling = Math.max(minConnections, 1, knee.connections)
+  return decision.connections <= ceiling ? decision : new AtKnee(ceiling, decision.connections)
+}
+
+class AtKnee implements SizingDecision {
+  readonly connections: number
+  private readonly wanted: number
+
+  constructor(connections: number, wanted: number) {
+    this.connections = connections
+    this.wanted = wanted
+  }
+
+  get reason(): string {
+    return `${this.connections} instead of ${this.wanted}: with more at work, the server gets less done`
+  }
+}
+
+// Growth.
+
+const whenWaiting = (window: SizingWindow): SizingDecision => {
+  const { concurrency, connecting, connectTime, holdTime, kept, lineAge, runningTime, rushRate, serving, waiting } =
+    window
+  const capacity = serving + connecting
+  const uncovered = Math.max(0, Math.min(window.limit - kept, waiting - connecting))
+  if (serving === 0) return new Growth("nothing", kept + uncovered, 0, 0)
+  // What runs now may last far longer than what has ended: a lease is at least as long as it has been.
+  const hold = runningTime > surprising * holdTime ? runningTime : holdTime
+  const wait = (waiting * hold) / (capacity * concurrency)
+  // Those who come from now on, and those who wait, before they give up.
+  const rate = rushRate + (1000 * waiting) / window.acquireTimeout
+  const staffed = staffedFor((rate * hold) / 1000 / concurrency)
+  if (wait >= connectTime) {
+    // As many as get the line empty before one more would be there, and no more than will have something to do after that.
+    const needed = connectTime === 0 ? Infinity : Math.ceil((waiting * hold) / (connectTime * concurrency))
+    const more = Math.min(uncovered, Math.max(1, needed - capacity), Math.max(0, staffed - capacity))
+    if (more > 0) return new Growth("wait", kept + more, wait, connectTime)
+  }
+  if (lineAge < standing) return new NoGrowth(kept, wait, connectTime)
+  const isFalsified = connecting === 0 && lineAge >= patience(window, hold)
+  const more = Math.max(staffed - capacity, isFalsified ? 1 : 0)
+  return more > 0
+    ? new Growth("standing", kept + Math.min(uncovered, more), lineAge, connectTime)
+    : new NoGrowth(kept, wait, connectTime)
+}
+
+/**
+ * How long a line may be there before what is known is taken to be wrong: longer where it should be getting shorter, since more
+ * gets done than comes.
+ */
+const patience = ({ concurrency, connectTime, rushRate, serving }: SizingWindow, hold: number): number => {
+  const isGettingShorter = (serving * concurrency * 1000) / hold > rushRate
+  return Math.max(connectTime, standing) * (isGettingShorter ? 4 : 1)
+}
+
+/** So many connections carry a load that keeps `busy` of them busy on average. */
+const staffedFor = (busy: number): number => Math.ceil(busy + Math.max(leastStaffing, staffing * Math.sqrt(busy)))
+
+class Growth implements SizingDecision {
+  readonly connections: number
+  private readonly because: "nothing" | "wait" | "standing"
+  private readonly wait: number
+  private readonly connectTime: number
+
+  constructor(because: "nothing" | "wait" | "standing", connections: number, wait: number, connectTime: number) {
+    this.because = because
+    this.connections = connections
+    this.wait = wait
+    this.connectTime = connectTime
+  }
+
+  get reason(): string {
+    if (this.because === "nothing") return "somebody waits, and no connection is open that could serve him"
+    const wait = millis(this.wait)
+    const takes = `a new connection takes ${millis(this.connectTime)}`
+    return this.because === "wait"
+      ? `the queue would be empty in ${wait}, and ${takes}`
+      : `somebody has been waiting for ${wait} without a break, and ${takes}`
+  }
+}
+
+class NoGrowth implements SizingDecision {
+  readonly connections: number
+  private readonly wait: number
+  private readonly connectTime: number
+
+  constructor(connections: number, wait: number, connectTime: number) {
+    this.connections = connections
+    this.wait = wait
+    this.connectTime = connectTime
+  }
+
+  get reason(): string {
+    return `a new connection would arrive ${millis(this.connectTime - this.wait)} after the queue is empty`
+  }
+}
+
+// Shrinking.
+
+/** What the peaks need, by the nearest rank: the highest of all but one in twenty, and some more. */
+export const neededByPeaks = (peaks: ReadonlyArray<number>): number => {
+  if (peaks.length === 0) return 0
+  const sorted = Float64Array.from(peaks).sort()
+  const peak = sorted[Math.ceil(peakShare * sorted.length) - 1]!
+  return peak === 0 ? 0 : Math.ceil(headroom * peak) + oneMore
+}
+
+const whenPeriodEnds = (window: SizingWindow): SizingDecision => {
+  if (window.lineAge >= standing) {
+    const best = mostDone(window)
+    if (best !== undefined) return best
+  }
+  const { concurrency, kept, limit, minConnections, peaks, peakSeconds, target } = window
+  const needed = Math.min(limit, Math.max(minConnections, neededByPeaks(peaks) / concurrency))
+  const need = Math.ceil(needed)
+  if (kept > need && peaks.length >= peakSeconds) {
+    const closed = Math.min(kept - need, Math.max(1, Math.floor(kept * closedAtATime)))
+    return { connections: kept - closed, reason: `the peaks of the last ${peaks.length} s need ${need}` }
+  }
+  if (kept > need) {
+    return { connections: kept, reason: `peaks were watched for ${peaks.length} of ${peakSeconds} s` }
+  }
+  return { connections: Math.min(need, Math.max(kept, target)), reason: `the peaks of the last minutes need ${need}` }
+}
+
+// Too many.
+
+/** What was seen so long ago says nothing about the server of today, in milliseconds. */
+const remembered = 30_000
+
+/** Sizes that differ by less than this factor are taken for the same. */
+const sameSize = 1.15
+
+/** Between the best size and the next that was tried there may be a better one, if they are further apart than this factor. */
+const apart = 1.6
+
+/** Where the largest size tried was the best, larger ones are tried up to this factor. */
+const stride = 2
+
+/** Nothing has been seen for so long that it says nothing about now, in milliseconds: an outage, or leases without end. */
+const stale = 2000
+
+/** The best size is worth going to if it gets so much more done than the present one. */
+const worthIt = 1.03
+
+interface Tried {
+  readonly connections: number
+  readonly perSecond: number
+}
+
+/**
+ * A line is standing, so that more connections are of use only if they get more done. Of the sizes that were tried lately, the
+ * best is gone to; where the next ones are far away from it, the middle between them is tried.
+ */
+const mostDone = (window: SizingWindow): SizingDecision | undefined => {
+  const tried = triedSizes(window)
+  if (tried.length === 0) return undefined
+  let at = 0
+  for (let i = 1; i < tried.length; i++) if (tried[i]!.perSecond > tried[at]!.perSecond) at = i
+  const best = tried[at]!
+  const larger = tried[at + 1]
+  const smaller = tried[at - 1]
+  const present = tried.find(({ connections }) => isSameSize(connections, window.inUse))
+  // Nothing larger was worse: more may be better, but not at once.
+  if (larger === undefined) return new Ceiling(window, stride * best.connections, best, "between")
+  if (larger && larger.connections > apart * best.connections) {
+    return new Ceiling(window, Math.sqrt(larger.connections * best.connections), best, "between")
+  }
+  if (smaller !== undefined && best.connections > apart * smaller.connections) {
+    return new Ceiling(window, Math.sqrt(smaller.connections * best.connections), best, "between")
+  }
+  if (present !== undefined && best.perSecond < worthIt * present.perSecond) {
+    return new Ceiling(window, window.inUse, present, "best")
+  }
+  return new Ceiling(window, best.connections, best, "best")
+}
+
+/** Smallest first, each with what it got done when it was last tried. */
+const triedSizes = ({ capacity, now }: SizingWindow): ReadonlyArray<Tried> => {
+  const sizes: Array<Tried> = []
+  if (now - (capacity.at(-1)?.at ?? -Infinity) > stale) return sizes
+  for (let i = capacity.length - 1; i >= 0; i--) {
+    const sample = capacity[i]!
+    if (now - sample.at > remembered) break
+    if (!sizes.some(({ connections }) => isSameSize(connections, sample.connections))) sizes.push(sample)
+  }
+  return sizes.sort((one, other) => one.connections - other.connections)
+}
+
+const isSameSize = (one: number, other: number): boolean =>
+  one < other ? other < one * sameSize : one < other * sameSize
+
+class Ceiling implements SizingDecision {
+  readonly isCeiling = true
+  readonly connections: number
+  private readonly best: Tried
+  private readonly why: "between" | "best"
+
+  constructor({ limit, minConnections }: SizingWindow, connections: number, best: Tried, why: "between" | "best") {
+    this.connections = Math.max(1, minConnections, Math.min(limit, Math.round(connections)))
+    this.best = best
+    this.why = why
+  }
+
+  get reason(): string {
+    const { connections, perSecond } = this.best
+    const most = `${Math.round(connections)} got ${Math.round(perSecond)} a second done, and others less`
+    return this.why === "best" ? most : `${most}; whether ${this.connections} get more done is tried`
+  }
+}
+
+const millis = (time: number): string => `${time < 10 ? time.toFixed(1) : Math.round(time)} ms`
