@@ -19,27 +19,34 @@ export class Capacity {
   /** When it is worth looking whether the sample that is being taken is complete. */
   lookAt = 0
   private since = 0
+  /** How many leases have ended since then, and the sum of what was in use with each. */
+  private leases = 0
   private inUse = 0
-  private ended = 0
 
-  /** So many leases have ended in all, the last with so many in use; and since `lineSince` somebody has been waiting. */
-  look(now: number, ended: number, inUse: number, lineSince: number): void {
+  /** A lease has ended, with so many in use. */
+  note(inUse: number): void {
+    this.leases++
+    this.inUse += inUse
+  }
+
+  /** Completes a sample, if it is time; since `lineSince` somebody has been waiting. */
+  look(now: number, lineSince: number): void {
+    const { inUse, leases } = this
     const took = now - this.since
-    const leases = ended - this.ended
-    if (lineSince > this.since || took > longest) return this.begin(now, ended, inUse)
+    if (lineSince > this.since || took > longest) return this.begin(now)
     if (leases < fewest) {
       this.lookAt = now + shortest / 5
       return
     }
-    this.samples.push({ at: now, connections: (this.inUse + inUse) / 2, perSecond: (leases / took) * 1000 })
+    this.samples.push({ at: now, connections: inUse / leases, leases, perSecond: (leases / took) * 1000 })
     if (this.samples.length > kept) this.samples.shift()
-    this.begin(now, ended, inUse)
+    this.begin(now)
   }
 
-  private begin(now: number, ended: number, inUse: number): void {
+  private begin(now: number): void {
     this.since = now
     this.lookAt = now + shortest
-    this.ended = ended
-    this.inUse = inUse
+    this.leases = 0
+    this.inUse = 0
   }
 }

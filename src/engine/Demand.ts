@@ -46,7 +46,8 @@ export class Demand {
     if (!wasTaken) return
     const held = now - since
     this.endings++
-    if (now >= this.capacity.lookAt) this.capacity.look(now, this.endings, inUse, this.lineSince)
+    this.capacity.note(inUse)
+    if (now >= this.capacity.lookAt) this.capacity.look(now, this.lineSince)
     this.holdTime += (held - this.holdTime) * Math.max(newestHold, 1 / this.endings)
     this.knee.note(inUse, held)
   }

@@ -62,10 +62,11 @@ export interface SizingWindow {
   readonly knee: Knee | undefined
 }
 
-/** At that time, so many connections in use ended so many leases a second, while somebody waited all the time. */
+/** Up to that time, so many connections in use ended so many leases, and so many a second, while somebody waited all the time. */
 export interface CapacitySample {
   readonly at: number
   readonly connections: number
+  readonly leases: number
   readonly perSecond: number
 }
 

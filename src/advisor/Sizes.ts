@@ -1,0 +1,153 @@
+/**
+ * The sizes that the facts ask for and those that they allow, in connections of one replica. Numbers only; the words are in
+ * `Words.ts`.
+ */
+import type { Facts } from "../PoolAdvisor.ts"
+import { fewestFor, type Wait, waitOf, type Work } from "./ErlangC.ts"
+import { type HoldTime, holdTime } from "./HoldTime.ts"
+
+/** No pool may have more; see `PoolConfig.maxConnections`. */
+export const largest = 1_000_000
+
+/** A knee that is less certain is a guess, and limits nothing. */
+export const certainEnough = 0.5
+
+/**
+ * How many times the square root of the load stands above the load: β of square-root staffing, c = R + β√R (Halfin and Whitt).
+ * With 1.5 about 9 of 100 acquires wait at all.
+ */
+const spareForChance = 1.5
+
+/** The facts with every default filled in. */
+export type Question = Facts & {
+  readonly replicas: number
+  readonly serverReserved: number
+  readonly nestingDepth: number
+  readonly waitTargetMillis: number
+  readonly acquireTimeoutMillis: number
+  readonly targetUtilization: number
+  readonly concurrency: number
+}
+
+/** What asks for connections, the largest first decides. */
+export type Need = "load" | "waitTarget" | "nesting" | "spare"
+
+/** What forbids more of them, the smallest first decides. */
+export type Limit = "serverConnections" | "knee" | "largest"
+
+/** Everything computed from the facts. */
+export interface Sizes {
+  readonly hold: HoldTime
+  /** Leases that run at the same time on average: Little's law. */
+  readonly load: number
+  /** The same in connections. */
+  readonly busy: number
+  /** For the load at the target utilization, and with the room for chance. */
+  readonly forUtilization: number
+  readonly forChance: number
+  /** For the target of the wait. */
+  readonly forWait: number
+  /** Below it borrowers that hold several connections can all wait for each other. 0 where that cannot be, or is not known. */
+  readonly forNesting: number
+  /** What one replica may have of the server's connections; `Infinity` where that is not known. */
+  readonly share: number
+  /** Where the server gets the most done; `Infinity` where that is not known. */
+  readonly knee: number
+  readonly wanted: number
+  readonly need: Need
+  /** The smaller of what the server, the knee and a pool allow. */
+  readonly ceiling: number
+  readonly limit: Limit
+  readonly recommended: number
+  /** Whether the ceiling carries the load at all. */
+  readonly isCarried: boolean
+  /** With the recommended size. `undefined` where the load is not carried. */
+  readonly wait: Wait | undefined
+}
+
+/**
+ * So that at least one of n borrowers that each hold m connections always gets its last one: n(m - 1) + 1 leases (HikariCP's
+ * formula against pool-locking).
+ */
+const deadlockFree = (borrowers: number, depth: number): number => (depth < 2 ? 0 : borrowers * (depth - 1) + 1)
+
+/** What the server has to give to all replicas together. */
+export const serverGives = ({ serverMaxConnections, serverReserved }: Question): number | undefined =>
+  serverMaxConnections === undefined ? undefined : serverMaxConnections - serverReserved
+
+const shareOf = (question: Question): number => {
+  const given = serverGives(question)
+  return given === undefined ? Infinity : Math.floor(given / question.replicas)
+}
+
+const kneeOf = ({ knee }: Question): number =>
+  knee === undefined || knee.confidence < certainEnough ? Infinity : Math.max(1, Math.floor(knee.connections))
+
+const ceilingOf = (share: number, knee: number): { readonly ceiling: number; readonly limit: Limit } =>
+  share <= knee && share < largest
+    ? { ceiling: Math.max(1, share), limit: "serverConnections" }
+    : knee < largest
+      ? { ceiling: knee, limit: "knee" }
+      : { ceiling: largest, limit: "largest" }
+
+/** One connection may carry the load; the second is there while the first is replaced. */
+const spare = 2
+
+/** Floating-point dust must not cost a connection: 200 × 0.025 / 0.75 is not 6.666666666666667. */
+const roundUp = (x: number): number => Math.ceil(x - 1e-9)
+
+/** Connections that carry so many leases. */
+const connectionsFor = (leases: number, concurrency: number): number => roundUp(leases / concurrency)
+
+const workOf = (load: number, hold: HoldTime): Work => ({
+  load,
+  meanHoldMillis: hold.meanMillis,
+  variability: hold.variability
+})
+
+const largestNeed = (needs: ReadonlyArray<readonly [Need, number]>): readonly [Need, number] =>
+  needs.reduce((most, next) => (next[1] > most[1] ? next : most))
+
+/** All sizes, in connections. */
+export const sizesOf = (question: Question): Sizes => {
+  const { arrivalRate, concurrency, concurrentBorrowers = 0, nestingDepth, targetUtilization } = question
+  const hold = holdTime(question.holdMillisP50, question.holdMillisP95)
+  const load = (arrivalRate * hold.meanMillis) / 1000
+  const work = workOf(load, hold)
+  const share = shareOf(question)
+  const knee = kneeOf(question)
+  const { ceiling, limit } = ceilingOf(share, knee)
+
+  const forUtilization = connectionsFor(load / targetUtilization, concurrency)
+  const forChance = connectionsFor(load + spareForChance * Math.sqrt(load), concurrency)
+  const mostLeases = Math.min(largest, Math.max(forUtilization, forChance) * 100 * concurrency + 1000)
+  const forWait = connectionsFor(fewestFor(work, question.waitTargetMillis, mostLeases) ?? mostLeases, concurrency)
+  const forNesting = connectionsFor(deadlockFree(concurrentBorrowers, nestingDepth), concurrency)
+
+  const [need, wanted] = largestNeed([
+    ["load", Math.max(forUtilization, forChance)],
+    ["waitTarget", forWait],
+    ["spare", spare],
+    ["nesting", forNesting]
+  ])
+  // A pool past the knee is slow; one in which everyone waits for everyone else does nothing. Only the server can refuse.
+  const recommended = Math.min(Math.max(Math.min(wanted, ceiling), forNesting), Math.max(1, Math.min(share, largest)))
+  return {
+    hold,
+    load,
+    busy: load / concurrency,
+    forUtilization,
+    forChance,
+    forWait,
+    forNesting,
+    share,
+    knee,
+    wanted,
+    need,
+    ceiling,
+    limit,
+    recommended,
+    isCarried: load < ceiling * concurrency,
+    wait: waitOf(recommended * concurrency, work)
+  }
+}
