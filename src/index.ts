@@ -32,6 +32,9 @@ export * as PoolLayer from "./PoolLayer.ts"
 export * as PoolStatus from "./PoolStatus.ts"
 
 /** @since 0.1.0 */
+export * as Priority from "./Priority.ts"
+
+/** @since 0.1.0 */
 export * as Replicas from "./Replicas.ts"
 
 /** @since 0.1.0 */

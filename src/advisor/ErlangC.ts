@@ -42,7 +42,7 @@ const waitingOf = (blocking: number, servers: number, load: number): number =>
  */
 export const waitProbability = (servers: number, load: number): number => {
   let blocking = 1
-  for (let c = 1; c <= servers; c++) blocking = nextBlocking(blocking, c, load)
+  for (let c = 1; c <= servers && blocking > Number.MIN_VALUE; c++) blocking = nextBlocking(blocking, c, load)
   return waitingOf(blocking, servers, load)
 }
 

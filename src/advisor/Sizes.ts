@@ -6,7 +6,7 @@ import type { Facts } from "../PoolAdvisor.ts"
 import { fewestFor, type Wait, waitOf, type Work } from "./ErlangC.ts"
 import { type HoldTime, holdTime } from "./HoldTime.ts"
 
-/** No pool may have more; see `PoolConfig.maxConnections`. */
+/** No pool may have more connections (see `PoolConfig.maxConnections`), and none is expected to lend more at the same time. */
 export const largest = 1_000_000
 
 /** A knee that is less certain is a guess, and limits nothing. */
@@ -42,9 +42,10 @@ export interface Sizes {
   readonly load: number
   /** The same in connections. */
   readonly busy: number
-  /** For the load at the target utilization, and with the room for chance. */
+  /** For the load at the target utilization, with the room for chance, and with both. */
   readonly forUtilization: number
   readonly forChance: number
+  readonly forLoad: number
   /** For the target of the wait. */
   readonly forWait: number
   /** Below it borrowers that hold several connections can all wait for each other. 0 where that cannot be, or is not known. */
@@ -61,6 +62,8 @@ export interface Sizes {
   readonly recommended: number
   /** Whether the ceiling carries the load at all. */
   readonly isCarried: boolean
+  /** Whether, besides, 99 of 100 acquires get their lease before they give up. */
+  readonly isServed: boolean
   /** With the recommended size. `undefined` where the load is not carried. */
   readonly wait: Wait | undefined
 }
@@ -93,7 +96,7 @@ const ceilingOf = (share: number, knee: number): { readonly ceiling: number; rea
 /** One connection may carry the load; the second is there while the first is replaced. */
 const spare = 2
 
-/** Floating-point dust must not cost a connection: 200 × 0.025 / 0.75 is not 6.666666666666667. */
+/** Floating-point dust must not cost a connection: 0.1 × 3 / 0.3 is 1, not 1.0000000000000002. */
 const roundUp = (x: number): number => Math.ceil(x - 1e-9)
 
 /** Connections that carry so many leases. */
@@ -120,24 +123,27 @@ export const sizesOf = (question: Question): Sizes => {
 
   const forUtilization = connectionsFor(load / targetUtilization, concurrency)
   const forChance = connectionsFor(load + spareForChance * Math.sqrt(load), concurrency)
-  const mostLeases = Math.min(largest, Math.max(forUtilization, forChance) * 100 * concurrency + 1000)
-  const forWait = connectionsFor(fewestFor(work, question.waitTargetMillis, mostLeases) ?? mostLeases, concurrency)
+  const forLoad = Math.max(forUtilization, forChance)
+  const forWait = connectionsFor(fewestFor(work, question.waitTargetMillis, largest) ?? 0, concurrency)
   const forNesting = connectionsFor(deadlockFree(concurrentBorrowers, nestingDepth), concurrency)
 
   const [need, wanted] = largestNeed([
-    ["load", Math.max(forUtilization, forChance)],
+    ["load", forLoad],
     ["waitTarget", forWait],
     ["spare", spare],
     ["nesting", forNesting]
   ])
   // A pool past the knee is slow; one in which everyone waits for everyone else does nothing. Only the server can refuse.
   const recommended = Math.min(Math.max(Math.min(wanted, ceiling), forNesting), Math.max(1, Math.min(share, largest)))
+  const isCarried = load < Math.min(ceiling * concurrency, largest)
+  const wait = isCarried ? waitOf(recommended * concurrency, work) : undefined
   return {
     hold,
     load,
     busy: load / concurrency,
     forUtilization,
     forChance,
+    forLoad,
     forWait,
     forNesting,
     share,
@@ -147,7 +153,8 @@ export const sizesOf = (question: Question): Sizes => {
     ceiling,
     limit,
     recommended,
-    isCarried: load < ceiling * concurrency,
-    wait: waitOf(recommended * concurrency, work)
+    isCarried,
+    isServed: wait !== undefined && wait.p99 <= question.acquireTimeoutMillis,
+    wait
   }
 }

@@ -13,6 +13,9 @@ const peakShare = 0.95
 /** Beyond what is busy on average, so much of a connection is kept for chance: if that is too little, the line shows it. */
 const staffing = 0.5
 
+/** So few connections are opened by the wait alone: one too many is no harm there, and counting arrivals says little. */
+const few = 10
+
 /** Leases that have run for so many times longer than the last ones lasted are of another kind. */
 const surprising = 3
 
@@ -70,11 +73,13 @@ const whenWaiting = (window: SizingWindow): SizingDecision => {
   const uncovered = Math.max(0, Math.min(window.limit - kept, waiting - connecting))
   if (serving === 0) return new Growth("nothing", kept + uncovered, 0, 0)
   // What runs now may last far longer than what has ended: a lease is at least as long as it has been.
-  const hold = runningTime > surprising * holdTime ? runningTime : holdTime
+  const isSurprise = runningTime > surprising * holdTime
+  const hold = isSurprise ? runningTime : holdTime
   const wait = (waiting * hold) / (capacity * concurrency)
   // Those who come from now on, and those who wait, before they give up.
   const rate = rushRate + (1000 * waiting) / window.acquireTimeout
-  const staffed = staffedFor((rate * hold) / 1000 / concurrency)
+  // Leases that may never end are not part of what comes and goes.
+  const staffed = isSurprise || rate === Infinity ? Infinity : staffedFor((rate * hold) / 1000 / concurrency)
   if (wait >= connectTime) {
     // As many as get the line empty before one more would be there, and no more than will have something to do after that.
     const needed = connectTime === 0 ? Infinity : Math.ceil((waiting * hold) / (connectTime * concurrency))
@@ -99,7 +104,7 @@ const patience = ({ concurrency, connectTime, rushRate, serving }: SizingWindow,
 }
 
 /** So many connections carry a load that keeps `busy` of them busy on average. */
-const staffedFor = (busy: number): number => Math.ceil(busy + staffing)
+const staffedFor = (busy: number): number => Math.max(few, Math.ceil(busy + staffing))
 
 class Growth implements SizingDecision {
   readonly connections: number

@@ -9,6 +9,7 @@ import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { Lease } from "../engine/Lease.ts"
 import type { AcquireError } from "../PoolError.ts"
+import { Priority } from "../Priority.ts"
 import { Borrower, type Hold } from "./Borrower.ts"
 import { loansOf } from "./Holding.ts"
 import type { PoolRuntime } from "./PoolRuntime.ts"
@@ -74,6 +75,7 @@ const wait = <A, B, E, R>(
     const { engine } = runtime
     const borrower = new Borrower(runtime, hold, resume)
     borrower.isExclusive = isExclusive && runtime.config.concurrency > 1
+    borrower.isBatch = fiber.getRef(Priority) === "batch"
     borrower.holder = fiber
     if (runtime.watchesNesting) borrower.held = loansOf(runtime, fiber)
     const refusal = engine.enqueue(borrower, runtime.now())

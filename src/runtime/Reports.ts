@@ -74,7 +74,9 @@ export const reportNested = <A>(runtime: PoolRuntime<A>, { held, holder }: Waite
 
 /** Said once: the status counts the others. */
 export const reportPolicyFault = <A>(runtime: PoolRuntime<A>, policy: string, fault: string): void =>
-  runtime.log("Warn", `the sizing policy ${policy} is not followed when ${fault}; the default decides instead`, { policy })
+  runtime.log("Warn", `the sizing policy ${policy} is not followed when ${fault}; the default decides instead`, {
+    policy
+  })
 
 export const reportLimitLowered = <A>(runtime: PoolRuntime<A>, limit: number): void =>
   runtime.log("Warn", `the server has too many connections: no more than ${limit} for now, and one more every 10 s`, {

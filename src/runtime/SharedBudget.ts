@@ -33,7 +33,8 @@ export class SharedBudget {
   /** What nobody has or may have. */
   private get free(): number {
     let free = this.total
-    for (const { runtime } of this.members) free -= Math.max(runtime.engine.ledger.total, runtime.engine.ledger.allowance)
+    for (const { runtime } of this.members)
+      free -= Math.max(runtime.engine.ledger.total, runtime.engine.ledger.allowance)
     return free
   }
 

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as ConnectionPool from "../ConnectionPool.ts"
+import * as Priority from "../Priority.ts"
 import { Caller, type Request } from "./Caller.ts"
 import type { FakeConnection } from "./ServerBooks.ts"
 import type { World } from "./World.ts"
@@ -22,6 +23,8 @@ export interface Work {
   readonly strikes: boolean
   /** It borrows another meanwhile, to so many levels. */
   readonly nested: number
+  /** It lets others go first. */
+  readonly isBatch: boolean
   /** Its own time-out, in milliseconds; 0 for none. */
   readonly patience: number
 }
@@ -73,15 +76,15 @@ const once = (world: World, pool: Pool, caller: Caller, work: Work): Effect.Effe
 const asking = <E, R>(
   world: World,
   caller: Caller,
-  work: Pick<Work, "by" | "patience">,
+  work: Pick<Work, "by" | "isBatch" | "patience">,
   acquire: (request: Request) => Effect.Effect<unknown, E, R>
 ): Effect.Effect<unknown, E, R> =>
   Effect.suspend(() => {
     let request: Request | undefined = undefined
     const asked = Effect.suspend(() => {
       const isExclusive = work.by === "reserve" && world.config.concurrency > 1
-      request = world.observer.asks(caller, work.patience > 0, isExclusive)
-      return acquire(request)
+      request = world.observer.asks(caller, { isImpatient: work.patience > 0, isExclusive, isBatch: work.isBatch })
+      return work.isBatch ? Priority.batch(acquire(request)) : acquire(request)
     })
     return Effect.onExitPrimitive(asked, (exit) => {
       if (request !== undefined) world.observer.ends(caller, request, exit)
@@ -151,7 +154,7 @@ export class Loan {
     this.world = world
     this.work = work
     this.caller = new Caller(name)
-    const leased = asking(world, this.caller, { by: "lease", patience: 0 }, (request) => {
+    const leased = asking(world, this.caller, { by: "lease", isBatch: false, patience: 0 }, (request) => {
       this.request = request
       return Effect.map(ConnectionPool.lease(pool), (lease) => this.got(request, lease))
     })

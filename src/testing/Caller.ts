@@ -24,14 +24,18 @@ export class Request {
   readonly isImpatient: boolean
   /** It wants a connection to itself, where they are shared: those who do stand in a line of their own. */
   readonly isExclusive: boolean
+  /** It lets others go first, and stands in a line of its own, too. */
+  readonly isBatch: boolean
   connection: FakeConnection | undefined = undefined
+  /** The step of the run at which it was told that it was served. */
+  servedStep = Infinity
   returnedAt = 0
   /** It leaves something behind, or has found the connection to be of no use. */
   isSpoiling = false
 
   constructor(
     id: number,
-    asked: { at: number; step: number; stalled: number; isImpatient: boolean; isExclusive: boolean }
+    asked: { at: number; step: number; stalled: number; isImpatient: boolean; isExclusive: boolean; isBatch: boolean }
   ) {
     this.id = id
     this.askedAt = asked.at
@@ -39,6 +43,7 @@ export class Request {
     this.stalledBefore = asked.stalled
     this.isImpatient = asked.isImpatient
     this.isExclusive = asked.isExclusive
+    this.isBatch = asked.isBatch
   }
 }
 

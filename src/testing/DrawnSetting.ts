@@ -2,8 +2,11 @@ import * as Effect from "effect/Effect"
 import * as PoolConfig from "../PoolConfig.ts"
 import type { PoolConfigError } from "../PoolError.ts"
 import { Dice, hash } from "./Dice.ts"
+import * as SizingPolicy from "../SizingPolicy.ts"
 import type { Scenario } from "./Scenario.ts"
 import type { Setting } from "./World.ts"
+
+const withKnee = SizingPolicy.predictive({ kneeIsCeiling: true })
 
 /** A small pool with short times, every knob of it drawn: what is rare with ten connections is daily bread with two. */
 const drawConfig = (dice: Dice): PoolConfig.Input => {
@@ -34,6 +37,8 @@ const drawConfig = (dice: Dice): PoolConfig.Input => {
       factor: dice.pick([1, 2]),
       jitter: dice.pick([0, 0.2, 0.5])
     },
+    sizing: dice.pick(["predictive", "predictive", "predictive", "threshold", "fixed", withKnee]),
+    shedding: { enabled: dice.chance(0.7), target: dice.pick([1, 20, 100]), interval: dice.pick([10, 100, 500]) },
     startup: dice.pick(["await", "background", "background", "failFast"])
   }
 }

@@ -12,6 +12,9 @@ const rounding = 1
 /** How long a pool may count on a check, in milliseconds, before it opens another connection for who waits. */
 const patience = 100
 
+/** A sizing policy that has opened nothing for those who wait is asked again after so long, at the latest. */
+const askedAgainAfter = 250
+
 const counters = [
   "created",
   "closed",
@@ -38,6 +41,7 @@ export class Observer {
     readonly name: string
     readonly earlier: Request
     readonly of: Caller
+    readonly step: number
   }> = []
   /** Since when somebody waits, there is room, and nothing changes. */
   private sameSince: { readonly at: number; readonly seen: string } | undefined = undefined
@@ -49,9 +53,9 @@ export class Observer {
 
   // What callers report.
 
-  asks(caller: Caller, isImpatient: boolean, isExclusive: boolean): Request {
+  asks(caller: Caller, wish: { isImpatient: boolean; isExclusive: boolean; isBatch: boolean }): Request {
     const { now, stalled, step } = this.world
-    const request = new Request(++this.requests, { at: now, step, stalled, isImpatient, isExclusive })
+    const request = new Request(++this.requests, { at: now, step, stalled, ...wish })
     caller.requests.push(request)
     this.world.note(`  ${caller.name} asks (${request.id})`)
     return request
@@ -62,6 +66,7 @@ export class Observer {
     const { world } = this
     request.state = "served"
     request.connection = connection
+    request.servedStep = world.step
     connection.wasLent = true
     this.served++
     world.note(
@@ -143,6 +148,7 @@ export class Observer {
   lookAtRest(): void {
     const { closingSince, config, now, stalled } = this.world
     this.rests++
+    this.lookAtOvertaken(true)
     let kept = 0
     for (const caller of this.callers) {
       for (const request of caller.requests) this.lookAtRequest(caller, request)
@@ -192,9 +198,11 @@ export class Observer {
 
   /**
    * Promise 12, as far as it can be seen from outside: while somebody waits, no connect fails and there is room, one is
-   * opened, at the latest when a check has had its time.
+   * opened, at the latest when a check has had its time, and what is in use has been for so long that a connect is quicker.
+   * Not where the policy grows by the clock alone.
    */
   private lookAtLine(): void {
+    if (this.world.config.sizing === "threshold") return
     const { closingSince, now, stalled } = this.world
     const isWaiting = this.callers.some(({ requests }) => requests.some(({ state }) => state === "asking"))
     const status = isWaiting && closingSince === undefined ? this.world.status() : undefined
@@ -209,11 +217,12 @@ export class Observer {
     else {
       // Every check that ends may have another begin, and every one has its time. Where doubt has risen meanwhile, it is
       // another one of the same connection, and the numbers are as before.
-      const { acquired, cancelled, checking, closed, idle, timedOut, waiting } = status
-      const { checks } = this.world.server.books
+      const { acquired, cancelled, checking, closed, idle, inUse, timedOut, waiting } = status
+      const { checks, longestConnect } = this.world.server.books
+      const worthIt = askedAgainAfter + (longestConnect * inUse) / waiting
       const seen = [acquired, cancelled, checking, checks, closed, idle, timedOut, waiting, stalled].join()
       if (this.sameSince?.seen !== seen) this.sameSince = { at: now, seen }
-      else if (now > this.sameSince.at + patience + rounding) {
+      else if (now > this.sameSince.at + patience + worthIt + rounding) {
         this.world.breach(12, `nothing is opened for ${waiting} waiters since ${this.sameSince.at}`)
       }
     }
@@ -235,27 +244,37 @@ export class Observer {
         if (
           state !== "asking" ||
           earlier.isExclusive !== request.isExclusive ||
+          earlier.isBatch !== request.isBatch ||
           inLineSince === undefined ||
           inLineSince >= mine
         )
           continue
         const hasLeft = isInterrupted || isImpatient || now >= askedAt + millisOf(config.acquireTimeout)
-        if (!hasLeft) this.overtaken.push({ name: caller.name, earlier, of: other })
+        if (!hasLeft) this.overtaken.push({ name: caller.name, earlier, of: other, step: this.world.step })
       }
     }
   }
 
-  /** Who was served before, but is woken later in the same step, was not overtaken. */
-  lookAtOvertaken(): void {
+  /**
+   * Who was served before, but is woken later in the same step, was not overtaken; nor was he who had been refused, and whose
+   * fiber says so only in a later step.
+   */
+  lookAtOvertaken(isAtRest = false): void {
     if (this.overtaken.length === 0) return
     // Where connections are shared, several may be served at once, and the first of them may spoil the connection before the
     // others are told: these go back to their places in line, and were not overtaken. There the audit looks at the lines.
     const isShared = this.world.config.concurrency > 1
-    for (const { earlier, name, of } of this.overtaken) {
-      if (earlier.state !== "asking" || earlier.isInterrupted || isShared) continue
-      this.world.breach(5, `${name} is served, and ${of.name} was there before`)
+    const undecided = []
+    for (const one of this.overtaken) {
+      const { earlier, name, of, step } = one
+      if (earlier.isInterrupted || isShared) continue
+      const isAsking = earlier.state === "asking"
+      if (isAsking && !isAtRest) undecided.push(one)
+      else if (isAsking || (earlier.connection !== undefined && earlier.servedStep > step)) {
+        this.world.breach(5, `${name} is served, and ${of.name} was there before`)
+      }
     }
-    this.overtaken = []
+    this.overtaken = undecided
   }
 
   private assertMayBeLent(request: Request, connection: FakeConnection): void {

@@ -83,7 +83,8 @@ const drawWork = (dice: Dice): Work & Parameters => ({
   discards: dice.chance(0.15),
   strikes: dice.chance(0.1),
   nested: 0,
-  patience: dice.chance(0.15) ? dice.pick([1, 10, 100]) : 0
+  patience: dice.chance(0.15) ? dice.pick([1, 10, 100]) : 0,
+  isBatch: dice.chance(0.2)
 })
 
 /** How a scope ends. */

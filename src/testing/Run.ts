@@ -17,7 +17,8 @@ const quickly: Work = {
   discards: false,
   strikes: false,
   nested: 0,
-  patience: 0
+  patience: 0,
+  isBatch: false
 }
 
 /** How often callers come back in the end before they must all be served. */

@@ -76,6 +76,8 @@ export class ServerBooks {
   readonly works = new Set<Work>()
   mostLive = 0
   attempts = 0
+  /** How long the slowest connect has taken. */
+  longestConnect = 0
   private readonly open = new Set<FakeConnection>()
   /** Connections whose death was announced, and those that were closed, since things came to rest. */
   private announced: Array<FakeConnection> = []
@@ -126,6 +128,7 @@ export class ServerBooks {
   opened(attempt: Attempt): FakeConnection {
     const { now } = this.witness
     this.outage = undefined
+    this.longestConnect = Math.max(this.longestConnect, now - attempt.startedAt)
     const connection: FakeConnection = {
       id: this.connections.length + 1,
       openedAt: now,

@@ -336,7 +336,10 @@ describe("the line", () => {
   })
 
   it("ends with the last", () => {
-    const names = planted(waitedFor("a", "b"), ({ waiters }) => (waiters.sharing.interactive.last = waiters.sharing.interactive.first))
+    const names = planted(
+      waitedFor("a", "b"),
+      ({ waiters }) => (waiters.sharing.interactive.last = waiters.sharing.interactive.first)
+    )
     assert.deepStrictEqual(names, ["the last waiter is not the end of the line"])
   })
 
