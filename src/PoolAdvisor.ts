@@ -138,7 +138,8 @@ export type BindingConstraint = typeof BindingConstraint.Type
  *   most. Absent where no maximum carries the load.
  * - `utilization`: the part of the recommended maximum that is busy on average; 1 or more where it cannot carry the load.
  * - `holdMillisMean`: how long a lease lasts on average. `busyConnections`: how many are busy on average.
- * - `deadlockFreeMinimum`: the smallest maximum in which borrowers of several connections cannot all wait for each other.
+ * - `deadlockFreeMinimum`: the smallest maximum in which borrowers of several connections cannot all wait for each other. Absent
+ *   where there are none, or their number is not known.
  *
  * @category models
  * @since 0.1.0
@@ -199,7 +200,7 @@ const fieldProblems = (
     if (!isRight) problems.push(problemOf(prefix + name, value, expectedOf(schema)))
   }
   for (const name of Object.keys(input)) {
-    if (!(name in fields) && input[name] !== undefined)
+    if (!Object.hasOwn(fields, name) && input[name] !== undefined)
       problems.push(problemOf(prefix + name, input[name], "no such field"))
   }
   return problems
@@ -306,7 +307,9 @@ export const advise = (facts: Facts): Advice => {
     utilization: sizes.busy / sizes.recommended,
     holdMillisMean: sizes.hold.meanMillis,
     busyConnections: sizes.busy,
-    ...(sizes.forNesting === 0 ? {} : { deadlockFreeMinimum: sizes.forNesting }),
+    ...(question.concurrentBorrowers === undefined || sizes.forNesting === 0
+      ? {}
+      : { deadlockFreeMinimum: sizes.forNesting }),
     notes: notesOf(question, sizes, minimum)
   })
 }

@@ -29,6 +29,10 @@ export type Question = Facts & {
   readonly concurrency: number
 }
 
+/** What 99 of 100 acquires may wait: nobody waits longer than until he gives up. */
+export const waitGoal = ({ acquireTimeoutMillis, waitTargetMillis }: Question): number =>
+  Math.min(waitTargetMillis, acquireTimeoutMillis)
+
 /** What asks for connections, the largest first decides. */
 export type Need = "load" | "waitTarget" | "nesting" | "spare"
 
@@ -48,7 +52,7 @@ export interface Sizes {
   readonly forLoad: number
   /** For the target of the wait. */
   readonly forWait: number
-  /** Below it borrowers that hold several connections can all wait for each other. 0 where that cannot be, or is not known. */
+  /** Below it borrowers that hold several connections can all wait for each other. 0 where that cannot be. One borrower at least. */
   readonly forNesting: number
   /** What one replica may have of the server's connections; `Infinity` where that is not known. */
   readonly share: number
@@ -94,7 +98,7 @@ const ceilingOf = (share: number, knee: number): { readonly ceiling: number; rea
       : { ceiling: largest, limit: "largest" }
 
 /** One connection may carry the load; the second is there while the first is replaced. */
-const spare = 2
+export const spare = 2
 
 /** Floating-point dust must not cost a connection: 0.1 × 3 / 0.3 is 1, not 1.0000000000000002. */
 const roundUp = (x: number): number => Math.ceil(x - 1e-9)
@@ -102,7 +106,7 @@ const roundUp = (x: number): number => Math.ceil(x - 1e-9)
 /** Connections that carry so many leases. */
 const connectionsFor = (leases: number, concurrency: number): number => roundUp(leases / concurrency)
 
-const workOf = (load: number, hold: HoldTime): Work => ({
+export const workOf = (load: number, hold: HoldTime): Work => ({
   load,
   meanHoldMillis: hold.meanMillis,
   variability: hold.variability
@@ -113,7 +117,7 @@ const largestNeed = (needs: ReadonlyArray<readonly [Need, number]>): readonly [N
 
 /** All sizes, in connections. */
 export const sizesOf = (question: Question): Sizes => {
-  const { arrivalRate, concurrency, concurrentBorrowers = 0, nestingDepth, targetUtilization } = question
+  const { arrivalRate, concurrency, concurrentBorrowers = 1, nestingDepth, targetUtilization } = question
   const hold = holdTime(question.holdMillisP50, question.holdMillisP95)
   const load = (arrivalRate * hold.meanMillis) / 1000
   const work = workOf(load, hold)
@@ -124,7 +128,7 @@ export const sizesOf = (question: Question): Sizes => {
   const forUtilization = connectionsFor(load / targetUtilization, concurrency)
   const forChance = connectionsFor(load + spareForChance * Math.sqrt(load), concurrency)
   const forLoad = Math.max(forUtilization, forChance)
-  const forWait = connectionsFor(fewestFor(work, question.waitTargetMillis, largest) ?? 0, concurrency)
+  const forWait = connectionsFor(fewestFor(work, waitGoal(question), largest) ?? 0, concurrency)
   const forNesting = connectionsFor(deadlockFree(concurrentBorrowers, nestingDepth), concurrency)
 
   const [need, wanted] = largestNeed([

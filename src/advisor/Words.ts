@@ -1,5 +1,15 @@
 /** What the sizes mean, in the words of an operator: numbers first, and no sentence that says nothing. */
-import { certainEnough, type Limit, largest, type Need, type Question, serverGives, type Sizes } from "./Sizes.ts"
+import { remediesOf } from "./Remedies.ts"
+import {
+  certainEnough,
+  type Limit,
+  largest,
+  type Need,
+  type Question,
+  serverGives,
+  type Sizes,
+  waitGoal
+} from "./Sizes.ts"
 
 /** What decided the recommended maximum. */
 export type Binding = Need | Exclude<Limit, "largest"> | "largestPool" | "holdTime"
@@ -22,10 +32,10 @@ export const percent = (x: number): string => `${numeral(Math.round(x * 100))} %
 
 const plural = (n: number, noun: string): string => `${numeral(n)} ${noun}${n === 1 ? "" : "s"}`
 
-/** A limit is rounded to the safe side. */
+/** A limit is rounded to the safe side; what is a whole number but for the search's precision stays one. */
 const roundDown = (x: number): number => {
   const unit = 10 ** (Math.floor(Math.log10(x)) - digits + 1)
-  return Math.floor(x / unit + 1e-9) * unit
+  return Math.floor(x / unit + 1e-6) * unit
 }
 
 /** Which of the facts decided. */
@@ -65,28 +75,38 @@ const limitWords = (limit: Limit, question: Question, sizes: Sizes): string => {
   }
 }
 
-const nestingWords = ({ concurrentBorrowers = 0, nestingDepth }: Question): string =>
-  `${plural(concurrentBorrowers, "borrower")} that hold ${numeral(nestingDepth)} at the same time can all wait for each other ` +
-  `with fewer than ${numeral(concurrentBorrowers)} x (${numeral(nestingDepth)} - 1) + 1 leases`
+const nestingWords = ({ concurrentBorrowers = 1, nestingDepth }: Question): string =>
+  concurrentBorrowers === 1
+    ? `a fiber that holds ${numeral(nestingDepth)} at the same time waits for itself with fewer than ${numeral(nestingDepth)} leases`
+    : `${plural(concurrentBorrowers, "borrower")} that hold ${numeral(nestingDepth)} at the same time can all wait for each other ` +
+      `with fewer than ${numeral(concurrentBorrowers)} x (${numeral(nestingDepth)} - 1) + 1 leases`
+
+/** The server that would be large enough. Nothing where no server makes a pool larger. */
+const largerServer = (question: Question, { knee, share }: Sizes, connections: number): ReadonlyArray<string> => {
+  const { replicas, serverReserved } = question
+  const whose = replicas === 1 ? "for this pool" : "for each replica"
+  const more: Array<string> = []
+  if (share < connections)
+    more.push(
+      `max_connections of ${numeral(connections * replicas + serverReserved)} (${numeral(connections)} ${whose})`
+    )
+  if (knee < connections) more.push(`a knee at ${plural(connections, "connection")} or more`)
+  return more.length === 0 ? [] : [`give it a server with ${more.join(" and ")}`]
+}
 
 /** What would give the load the room that it has not, each with its number. */
 const remedies = (question: Question, sizes: Sizes): string => {
-  const { arrivalRate, concurrency, replicas, serverReserved, targetUtilization } = question
-  const { ceiling, forLoad, hold, knee, share } = sizes
-  const leases = ceiling * concurrency * targetUtilization
-  const each = replicas === 1 ? "" : " for each replica"
+  const { arrivalRate, connections, holdMillis } = remediesOf(question, sizes)
+  const each = question.replicas === 1 ? "" : " for each replica"
   const ways = [
-    `hold a connection for at most ${millis(roundDown((leases * 1000) / arrivalRate))}`,
-    `take at most ${plural(roundDown((leases * 1000) / hold.meanMillis), "acquire")} a second${each}`
+    `hold a connection for at most ${millis(roundDown(holdMillis))} on average`,
+    `take at most ${plural(roundDown(arrivalRate), "acquire")} a second${each}`,
+    ...largerServer(question, sizes, connections)
   ]
-  const more: Array<string> = []
-  if (share < forLoad)
-    more.push(
-      `max_connections of ${numeral(forLoad * replicas + serverReserved)} (${numeral(forLoad)}${each || " for this pool"})`
-    )
-  if (knee < forLoad) more.push(`a knee at ${plural(forLoad, "connection")} or more`)
-  if (more.length > 0) ways.push(`give it a server with ${more.join(" and ")}`)
-  return `${ways.join(", or ")} (each for ${percent(targetUtilization)} busy)`
+  return (
+    `${ways.join(", or ")} (with any of these at most ${percent(question.targetUtilization)} are busy, and 99 of 100 acquires ` +
+    `wait no longer than ${millis(waitGoal(question))})`
+  )
 }
 
 const noPlaceWords = (question: Question): string => {
@@ -119,7 +139,7 @@ export const because = (binding: Binding, question: Question, sizes: Sizes): str
         ? `${busy}; with room for chance that makes ${numeral(forChance)}`
         : `${busy}; at most ${percent(question.targetUtilization)} busy, that makes ${numeral(forUtilization)}`
     case "waitTarget":
-      return `${busy}; for 99 of 100 acquires to wait no longer than ${millis(question.waitTargetMillis)} it takes ${numeral(forWait)}`
+      return `${busy}; for 99 of 100 acquires to wait no longer than ${millis(waitGoal(question))} it takes ${numeral(forWait)}`
     case "spare":
       return `${busy}; one connection is enough, and a second is there while the first is replaced`
     case "nesting":
@@ -258,10 +278,14 @@ const cores = ({ replicas, serverCores }: Question, { knee, recommended }: Sizes
       ]
 }
 
-const missingRoom = (question: Question, sizes: Sizes): ReadonlyArray<string> =>
-  sizes.isCarried && sizes.forUtilization > sizes.ceiling
+/** Where the load is carried, but not within the targets. */
+const missingRoom = (question: Question, sizes: Sizes): ReadonlyArray<string> => {
+  const { busy, ceiling, isServed, recommended, wait, wanted } = sizes
+  const isWithin = busy <= recommended * question.targetUtilization && (wait?.p99 ?? Infinity) <= waitGoal(question)
+  return isServed && wanted > ceiling && !isWithin
     ? [`to have the room that is missing: ${remedies(question, sizes)}`]
     : []
+}
 
 /** What else an operator should know. */
 export const notesOf = (question: Question, sizes: Sizes, minimum: number): ReadonlyArray<string> => [

@@ -59,12 +59,19 @@ const optionFor = (field: string): string =>
 const readNumber = (given: string): unknown =>
   given.trim() === "" || Number.isNaN(Number(given)) ? given : Number(given)
 
-const units: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000 }
+const units: ReadonlyMap<string, number> = new Map([
+  ["us", 0.001],
+  ["ms", 1],
+  ["s", 1000],
+  ["m", 60_000],
+  ["min", 60_000],
+  ["h", 3_600_000]
+])
 
 /** Milliseconds: a plain number, a number with a short unit (`20ms`), or what Effect reads as a duration (`20 millis`). */
 const readMillis = (given: string): unknown => {
   const [, amount, unit = ""] = /^([\d.]+)\s*([a-z]+)$/.exec(given.trim()) ?? []
-  const factor = units[unit]
+  const factor = units.get(unit)
   if (factor !== undefined) return Number.isNaN(Number(amount)) ? given : Number(amount) * factor
   const read = readNumber(given)
   if (typeof read === "number") return read

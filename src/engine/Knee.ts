@@ -138,17 +138,24 @@ export class KneeFit {
     this.fit = fitOf(sums)
   }
 
-  /** Leases last longer or shorter than the fit says for this very concurrency, by far: time has changed, not the load. */
+  /** Leases last far longer or far shorter than what was seen allows for this very concurrency: time, not the load. */
   private hasSpeedChanged(): boolean {
     const { counts, fit, highestNow, holds, sums } = this
-    if (fit === undefined || fit.explained < leastExplained) return false
-    let expected = 0
+    if (sums.weight === 0) return false
+    const isKnown = fit !== undefined && fit.explained >= leastExplained
+    const mean = 1 + sums.x / sums.weight
+    let least = 0
+    let most = 0
     let seen = 0
-    for (let n = 1; n <= Math.min(highestNow, sums.highest); n++) {
-      expected += counts[n]! * holdAt(fit, n)
+    for (let n = 1; n <= highestNow; n++) {
+      // Beyond what was seen, no shorter; and longer in proportion at most, if more in use get no less done.
+      const from = isKnown ? Math.min(n, sums.highest) : mean
+      const hold = isKnown ? holdAt(fit, from) : sums.y / sums.weight
+      least += counts[n]! * hold
+      most += counts[n]! * hold * Math.max(1, n / from)
       seen += holds[n]!
     }
-    return expected > 0 && (seen > suddenly * expected || seen * suddenly < expected)
+    return seen > suddenly * most || seen * suddenly < least
   }
 
   /** How long a lease lasts with so many in use, as the fit has it. */
