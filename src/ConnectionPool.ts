@@ -30,6 +30,7 @@ import { borrowInScope, borrowWhile } from "./runtime/Lending.ts"
 import { ensureFinalizersWork } from "./runtime/Returning.ts"
 import { PoolRuntime } from "./runtime/PoolRuntime.ts"
 import { lastFailureOf, snapshotOf } from "./runtime/Refusals.ts"
+import { kneeOf, sizingOf } from "./runtime/SizingReport.ts"
 import { type Member, Membership } from "./runtime/SharedBudget.ts"
 
 const TypeId = "~effect-pool/ConnectionPool"
@@ -326,8 +327,9 @@ export const invalidate: {
 export const status = <A>(pool: ConnectionPool<A>): Effect.Effect<PoolStatus> =>
   Effect.sync(() => {
     const runtime = runtimeOf(pool)
-    const { counters, leases, maxConnections, minConnections, state } = runtime.engine.ledger
+    const { counters, demand, leases, maxConnections, minConnections, shedding, state } = runtime.engine.ledger
     const lastFailure = lastFailureOf(runtime)
+    const knee = kneeOf(runtime)
     return new PoolStatus({
       name: runtime.name,
       state,
@@ -336,6 +338,11 @@ export const status = <A>(pool: ConnectionPool<A>): Effect.Effect<PoolStatus> =>
       minConnections,
       maxConnections,
       ...counters,
+      isOverloaded: shedding.isOverloaded,
+      holdMillis: demand.holdTime,
+      connectMillis: demand.connectTime,
+      sizing: sizingOf(runtime),
+      ...(knee && { knee }),
       ...(lastFailure === undefined ? {} : { lastFailure })
     })
   })

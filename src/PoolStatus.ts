@@ -24,12 +24,64 @@ export type State = typeof State.Type
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 
 /**
+ * What the sizing policy has decided, and why. `at` is wall time in milliseconds.
+ *
+ * - `connections`: how many are to be kept. `ceiling`: more would do harm, and none is opened beyond; absent where there is none.
+ * - `changed`: its last decision that opened or closed something. `notGrown`: why nothing was opened when somebody last waited and
+ *   there was room.
+ * - `ignored`: how often it was not followed, because it threw, answered no number of connections or flapped; `fault`: what was
+ *   wrong the last time.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const SizingStatus = Schema.Struct({
+  policy: Schema.String,
+  connections: Count,
+  ceiling: Schema.optionalKey(Count),
+  changed: Schema.optionalKey(
+    Schema.Struct({ at: Schema.Finite, from: Count, to: Count, reason: Schema.String })
+  ),
+  notGrown: Schema.optionalKey(Schema.Struct({ at: Schema.Finite, reason: Schema.String })),
+  ignored: Count,
+  fault: Schema.optionalKey(Schema.String)
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type SizingStatus = typeof SizingStatus.Type
+
+/**
+ * Where more connections stop helping the server, as far as what was seen tells: an estimate, with its `confidence` from 0 to 1.
+ * `advice` says it in words; `isFrozen` that the server's speed has changed, and the estimate is from before.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const KneeStatus = Schema.Struct({
+  connections: Count,
+  confidence: Schema.Finite,
+  contention: Schema.Finite,
+  coherency: Schema.Finite,
+  isFrozen: Schema.Boolean,
+  advice: Schema.String
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type KneeStatus = typeof KneeStatus.Type
+
+/**
  * A snapshot: connections by state (they add up to `total`, which never exceeds `maxConnections`), the waiters, the
  * limits, and sums over the life of the pool. O(1) to read.
  *
  * - `created`, `closed`: connections that opened, and of those the ones that are gone.
  * - `acquired`, `released`: leases given and returned. `timedOut`, `cancelled`, `shed`: waiters that ran out of time,
- *   were interrupted, or were refused because the line was full; `refused`: because the server could not be reached, or the
+ *   were interrupted, or were refused because the line was full or more came than was served; `refused`: because the server could not be reached, or the
  *   pool was paused or closed; `deadlocked`: because their own fibers held what they waited for.
  * - `connectFailures`: attempts to connect that failed. `retries`: attempts made as the probe of a backoff step.
  *
@@ -63,6 +115,14 @@ export class PoolStatus extends Schema.Class<PoolStatus>("effect-pool/PoolStatus
   deadlocked: Count,
   connectFailures: Count,
   retries: Count,
+  /** More comes than is served, and has for longer than a burst. */
+  isOverloaded: Schema.Boolean,
+  /** How long leases last and connects take, in milliseconds, the recent ones weighing most; 0 before the first. */
+  holdMillis: Schema.Finite,
+  connectMillis: Schema.Finite,
+  sizing: SizingStatus,
+  /** Absent while nothing can be said. */
+  knee: Schema.optionalKey(KneeStatus),
   /** Present while connects fail. */
   lastFailure: Schema.optionalKey(ConnectFailure)
 }) {}

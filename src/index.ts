@@ -17,6 +17,9 @@ export * as DatabaseConnection from "./DatabaseConnection.ts"
 export * as KeyedPool from "./KeyedPool.ts"
 
 /** @since 0.1.0 */
+export * as PoolAdvisor from "./PoolAdvisor.ts"
+
+/** @since 0.1.0 */
 export * as PoolConfig from "./PoolConfig.ts"
 
 /** @since 0.1.0 */

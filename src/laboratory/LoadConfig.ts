@@ -1,5 +1,6 @@
 /** The configuration of a pool in the load laboratory: what the scenario says, what its user changes, and the policy. */
 import * as Effect from "effect/Effect"
+import { format } from "effect/Formatter"
 import { isObject } from "effect/Predicate"
 import { type ConfigProblem, PoolConfigError } from "../PoolError.ts"
 import * as PoolConfig from "../PoolConfig.ts"
@@ -40,7 +41,13 @@ const ofPolicy = ({ connections, kneeIsCeiling, policy, sheds }: PolicyName): Wr
 const takenFields = (written: WrittenConfig): ReadonlyArray<ConfigProblem> =>
   written["sizing"] === undefined
     ? []
-    : [{ field: "sizing", value: String(written["sizing"]), expected: "to be left out: the policy is chosen for a run" }]
+    : [
+        {
+          field: "sizing",
+          value: format(written["sizing"]),
+          expected: "to be left out: the policy is chosen for a run"
+        }
+      ]
 
 /** JSON has no number for what has no limit: `"maxUses": "Infinity"`. */
 export const fromJson = (written: WrittenConfig): WrittenConfig =>
@@ -61,4 +68,5 @@ const merged = (base: WrittenConfig, changes: WrittenConfig): WrittenConfig => {
   return all
 }
 
-const isPlain = (value: unknown): value is object => isObject(value) && Object.getPrototypeOf(value) === Object.prototype
+const isPlain = (value: unknown): value is object =>
+  isObject(value) && Object.getPrototypeOf(value) === Object.prototype

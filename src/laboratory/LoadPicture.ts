@@ -6,7 +6,7 @@ import { line, type Scale, svg, text, track } from "./PictureParts.ts"
 
 const width = 700
 const left = 56
-const right = 12
+const right = 20
 const plotWidth = width - left - right
 
 /** So many lines can be told from each other. */
@@ -41,7 +41,7 @@ export const pictureOf = (
     parts.push(...panelAt(panel, y + 22, time, scenario.measureFrom))
     y += panel.height + 32
   }
-  parts.push(...timeAxis(time, y))
+  parts.push(...timeAxis(time, y, scenario.measureFrom))
   return svg(width, y + 40, `${scenario.name}: what happened over time`, parts)
 }
 
@@ -77,28 +77,33 @@ interface Panel {
 }
 
 const panelsOf = (runs: ReadonlyArray<LoadResult>, goodWithinMillis: number): ReadonlyArray<Panel> => {
-  const tracksOf = (valueOf: (sample: LoadSample, run: LoadResult) => number): ReadonlyArray<Track> =>
+  const tracksOf = (
+    valueOf: (sample: LoadSample, run: LoadResult) => number,
+    kindOf: (index: number) => string = (index) => `line policy${index}`,
+    isArea = false
+  ): ReadonlyArray<Track> =>
     runs.map((run, index) => ({
-      kind: `line policy${index}`,
-      isArea: false,
+      kind: kindOf(index),
+      isArea,
       samples: run.timeline,
       valueOf: (sample) => valueOf(sample, run)
     }))
   const perSecond = (count: number, { sampleMillis }: LoadResult): number => (1000 * count) / sampleMillis
-  const areas = tracksOf(({ inUse }) => inUse).map((track, index) => ({
-    ...track,
-    kind: `area policy${index}`,
-    isArea: true
-  }))
+  const areas = tracksOf(
+    ({ inUse }) => inUse,
+    (index) => `area policy${index}`,
+    true
+  )
   return [
     {
       title: "requests per second",
       height: 60,
       isLogarithmic: false,
       // The same for all policies.
-      tracks: tracksOf(({ requests }, run) => perSecond(requests, run))
-        .slice(0, 1)
-        .map((track) => ({ ...track, kind: "line rate" }))
+      tracks: tracksOf(
+        ({ requests }, run) => perSecond(requests, run),
+        () => "line rate"
+      ).slice(0, 1)
     },
     {
       title: "longest wait for a connection (logarithmic)",
@@ -162,7 +167,7 @@ const stepOf = (highest: number, steps: number): number => {
 }
 
 const linear = (highest: number, top: number, height: number): Scale => {
-  const step = stepOf(Math.max(highest, 1), 2)
+  const step = stepOf(Math.max(highest, 1), Math.max(2, Math.round(height / 40)))
   const end = step * Math.max(1, Math.ceil(highest / step))
   const values = Array.from({ length: Math.round(end / step) + 1 }, (_, index) => index * step)
   return {
@@ -190,15 +195,19 @@ const timeScale = (runs: ReadonlyArray<LoadResult>): Scale => {
   }
 }
 
-const timeAxis = ({ at, ticks }: Scale, y: number): ReadonlyArray<string> => [
+const timeAxis = ({ at, ticks }: Scale, y: number, measureFrom: number): ReadonlyArray<string> => [
   ...ticks.flatMap(({ label, value }) => [
     line(at(value), y - 10, at(value), y - 5, "axis"),
     text(at(value), y + 8, label, "tick middle")
   ]),
-  text(left, y + 28, "A dashed vertical line is where the measured time begins.", "note")
+  ...(measureFrom > 0 ? [text(left, y + 28, "The vertical line is where the measured time begins.", "note")] : [])
 ]
 
 const numberText = (value: number): string =>
-  value >= 1_000_000 ? `${value / 1_000_000}M` : value >= 10_000 ? `${value / 1000}k` : String(Number(value.toPrecision(6)))
+  value >= 1_000_000
+    ? `${value / 1_000_000}M`
+    : value >= 10_000
+      ? `${value / 1000}k`
+      : String(Number(value.toPrecision(6)))
 
 const durationText = (millis: number): string => (millis < 1000 ? `${millis} ms` : `${millis / 1000} s`)

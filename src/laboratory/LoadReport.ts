@@ -19,13 +19,14 @@ export const renderJson = (
   scenarios: ReadonlyArray<LoadScenario>,
   withTimelines = false
 ): string => {
-  const document = summarize(results, scenarios).map((summary) => ({
-    ...summary,
-    definition: scenarios.find(({ name }) => name === summary.scenario),
-    runs: results
-      .filter(({ scenario }) => scenario === summary.scenario)
-      .map(({ timeline, ...run }) => (withTimelines ? { ...run, timeline } : run))
-  }))
+  const document = summarize(results, scenarios).map((summary) =>
+    Object.assign({}, summary, {
+      definition: scenarios.find(({ name }) => name === summary.scenario),
+      runs: results
+        .filter(({ scenario }) => scenario === summary.scenario)
+        .map(({ timeline, ...run }) => (withTimelines ? Object.assign(run, { timeline }) : run))
+    })
+  )
   return JSON.stringify({ scenarios: document }, withInfinity, 2)
 }
 
@@ -62,7 +63,7 @@ const columns: ReadonlyArray<Column> = [
 const percent = (share: number | undefined): string => (share === undefined ? none : (100 * share).toFixed(1))
 
 const rounded = (value: number | undefined): string =>
-  value === undefined ? none : value > 0 && value < 10 ? value.toFixed(1) : String(Math.round(value))
+  value === undefined ? none : value < 10 && !Number.isInteger(value) ? value.toFixed(1) : String(Math.round(value))
 
 const estimateText = (share: Estimate | undefined): string => {
   const spread = share?.halfWidth === undefined ? "" : ` ±${(100 * share.halfWidth).toFixed(1)}`
@@ -82,7 +83,9 @@ interface Table {
 }
 
 const tableOf = ({ policies }: ScenarioSummary): Table => {
-  const shown = columns.filter(({ cell, isOptional }) => !isOptional || policies.some((policy) => cell(policy) !== none))
+  const shown = columns.filter(
+    ({ cell, isOptional }) => !isOptional || policies.some((policy) => cell(policy) !== none)
+  )
   return { heads: shown.map(({ head }) => head), rows: policies.map((policy) => shown.map(({ cell }) => cell(policy))) }
 }
 
@@ -128,9 +131,13 @@ const warnings = (
   shown: (name: string) => string
 ): ReadonlyArray<string> => {
   const lines = summaries.flatMap(({ policies, scenario }) =>
-    policies.flatMap((policy) => brokenPromises(policy).map((what) => `- ${shown(`${scenario}, ${policy.policy}${what}`)}`))
+    policies.flatMap((policy) =>
+      brokenPromises(policy).map((what) => `- ${shown(`${scenario}, ${policy.policy}${what}`)}`)
+    )
   )
-  return lines.length === 0 ? [] : [`!!! ${lines.length} BROKEN PROMISE${lines.length === 1 ? "" : "S"} !!!\n\n${lines.join("\n")}`]
+  return lines.length === 0
+    ? []
+    : [`!!! ${lines.length} BROKEN PROMISE${lines.length === 1 ? "" : "S"} !!!\n\n${lines.join("\n")}`]
 }
 
 const brokenPromises = ({ overshoot, violations }: PolicySummary): ReadonlyArray<string> => [

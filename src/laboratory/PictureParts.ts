@@ -15,7 +15,9 @@ const colours = {
 const dashes = ["none", "7 3", "2 3", "10 3 2 3"]
 
 const policyStyles = (of: ReadonlyArray<string>): string =>
-  of.map((colour, index) => `.line.policy${index} { stroke: ${colour} } .area.policy${index} { fill: ${colour} }`).join(" ")
+  of
+    .map((colour, index) => `.line.policy${index} { stroke: ${colour} } .area.policy${index} { fill: ${colour} }`)
+    .join(" ")
 
 const style = [
   "text { fill: #1f2328; font-size: 12px } .title { font-size: 17px; font-weight: 600 } .heading { font-weight: 600 }",
@@ -53,7 +55,10 @@ export const track = (
   kind: string,
   floor: number | undefined
 ): string => {
-  const all = floor === undefined || points.length === 0 ? points : [[points[0]![0], floor], ...points, [points.at(-1)![0], floor]]
+  const all =
+    floor === undefined || points.length === 0
+      ? points
+      : [[points[0]![0], floor], ...points, [points.at(-1)![0], floor]]
   const tag = floor === undefined ? "polyline" : "polygon"
   return `<${tag} class="${kind}" points="${all.map(([x, y]) => `${short(x!)},${short(y!)}`).join(" ")}"/>`
 }

@@ -65,7 +65,7 @@ const decodeOne = Effect.fnUntraced(function* (
   const ofPool = isObject(pool) && !Array.isArray(pool) ? yield* problemsIn(fromJson(pool as WrittenConfig)) : []
   const problems = [
     ...(Result.isFailure(decoded) ? problemsOf(decoded.failure, place) : []),
-    ...ofPool.map((problem) => ({ ...problem, field: `pool.${problem.field}` })).map(at(place)),
+    ...ofPool.map(({ expected, field, value }) => ({ field: `pool.${field}`, value, expected })).map(at(place)),
     ...contradictionsIn(fields).map(at(place))
   ]
   return Result.isSuccess(decoded) && problems.length === 0

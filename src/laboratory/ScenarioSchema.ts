@@ -84,7 +84,9 @@ export const Scenario = Schema.Struct({
   summary: byDefault(Schema.String.annotate({ expected: "a text" }), ""),
   server: Server,
   pool: byDefault(
-    Schema.Record(Schema.String, Schema.Unknown).annotate({ expected: "a pool's configuration: { maxConnections, ... }" }),
+    Schema.Record(Schema.String, Schema.Unknown).annotate({
+      expected: "a pool's configuration: { maxConnections, ... }"
+    }),
     {}
   ),
   work: byDefault(Work, {}),

@@ -35,7 +35,7 @@ const reasonToFail = <A>(runtime: PoolRuntime<A>): string | undefined => {
 }
 
 const reasonsToWarn = <A>(runtime: PoolRuntime<A>): ReadonlyArray<string> => {
-  const { idle, inUse, limit, state, usable, waiting } = runtime.engine.ledger
+  const { counters, idle, inUse, limit, shedding, state, usable, waiting } = runtime.engine.ledger
   const failure = failureText(runtime)
   const reasons: Array<string> = []
   if (state === "paused") reasons.push("an operator has paused the pool")
@@ -43,6 +43,9 @@ const reasonsToWarn = <A>(runtime: PoolRuntime<A>): ReadonlyArray<string> => {
     reasons.push(`${failure}; ${usable} usable connection${usable === 1 ? " is" : "s are"} left`)
   if (state === "ready" && waiting > 0 && idle.length === 0 && inUse >= limit) {
     reasons.push(`all ${limit} connections are lent, and ${waiting} wait for one`)
+  }
+  if (state === "ready" && shedding.isOverloaded) {
+    reasons.push(`overloaded: more comes than is served; ${counters.shed} have been refused so far`)
   }
   return reasons
 }

@@ -47,7 +47,10 @@ describe("a picture", () => {
   })
 
   it("has a dash pattern of its own for each of four policies", () => {
-    const dashes = Array.from(picture([]).matchAll(/\.line\.policy\d { stroke-dasharray: ([^}]*) }/g), ([, dash]) => dash)
+    const dashes = Array.from(
+      picture([]).matchAll(/\.line\.policy\d { stroke-dasharray: ([^}]*) }/g),
+      ([, dash]) => dash
+    )
     assert.strictEqual(new Set(dashes).size, 4)
   })
 
@@ -80,11 +83,14 @@ describe("a picture", () => {
   it("marks what is good at its place among the waits", () => {
     const svg = picture([result({ timeline: [sample(1, { longestWait: 1000 })] })])
     const [, y] = lineOf(svg, "line policy0")[0]![0]!.split(",")
-    assert.match(svg, new RegExp(`<line class="mark" x1="56" y1="${y}" x2="688" y2="${y}"/>`))
+    assert.match(svg, new RegExp(`<line class="mark" x1="56" y1="${y}" x2="680" y2="${y}"/>`))
   })
 
   it("has no place outside of itself, however large or small the numbers are", () => {
-    const timeline = [sample(1, { longestWait: 0, open: 0, inUse: 0 }), sample(1e6, { longestWait: 1e7, open: 1e6, refused: 1e9 })]
+    const timeline = [
+      sample(1, { longestWait: 0, open: 0, inUse: 0 }),
+      sample(1e6, { longestWait: 1e7, open: 1e6, refused: 1e9 })
+    ]
     const svg = picture([result({ timeline })])
     const [, width, height] = /viewBox="0 0 (\d+) (\d+)"/.exec(svg)!.map(Number)
     const isInside = ([x, y]: ReadonlyArray<number>) => x! >= 0 && x! <= width! && y! >= 0 && y! <= height!
@@ -93,6 +99,10 @@ describe("a picture", () => {
       points.filter((point) => !isInside(point.split(",").map(Number))),
       []
     )
+  })
+
+  it("says nothing of where the measured time begins if that is all of it", () => {
+    assert.notInclude(picture(policies("predictive"), { measureFrom: 0 }), "measured time")
   })
 
   it("can be made of runs without samples", () => {

@@ -93,21 +93,19 @@ describe("a summary", () => {
       result({ policy: "b", seed: 2 })
     ]
     assert.deepStrictEqual(
-      summarize(results, [scenario]).map(({ policies, scenario }) => [
-        scenario,
-        ...policies.map(({ policy, seeds }) => `${policy} ${seeds.join("+")}`)
-      ]),
-      [
-        ["minute", "b 1+2", "a 1"],
-        ["other", "b 1"]
-      ]
+      summarize(results, [scenario]).flatMap(({ policies, scenario }) =>
+        policies.map(({ policy, seeds }) => `${scenario}: ${policy} ${seeds.join("+")}`)
+      ),
+      ["minute: b 1+2", "minute: a 1", "other: b 1"]
     )
   })
 })
 
 describe("the text for a terminal", () => {
   it("is aligned", () => {
-    const lines = textOf(result(), result({ policy: "fixed:20", meanConnections: 100 })).split("\n").slice(1)
+    const lines = textOf(result(), result({ policy: "fixed:20", meanConnections: 100 }))
+      .split("\n")
+      .slice(1)
     assert.deepStrictEqual(new Set(lines.map(({ length }) => length)).size, 1)
   })
 
@@ -126,7 +124,11 @@ describe("the text for a terminal", () => {
         answerMillis: { p50: 0, p99: 100_000, p999: 0, max: 0 }
       })
     )
-    const longest = Math.max(...textOf(...worst).split("\n").map(({ length }) => length))
+    const longest = Math.max(
+      ...textOf(...worst)
+        .split("\n")
+        .map(({ length }) => length)
+    )
     assert.isAtMost(longest, 120)
   })
 

@@ -8,8 +8,7 @@ const faultsOf = (list: string) =>
     problems.map(({ fault, written }) => `${written}: ${fault}`)
   )
 
-const labelsOf = (list: string) =>
-  Effect.map(parsePolicies(list), (policies) => policies.map(({ label }) => label))
+const labelsOf = (list: string) => Effect.map(parsePolicies(list), (policies) => policies.map(({ label }) => label))
 
 describe("a list of policies", () => {
   it.effect("is read in its order", () =>

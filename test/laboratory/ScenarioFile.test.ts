@@ -130,7 +130,7 @@ describe("mistakes", () => {
   oneOf(
     "include a policy, which a run decides",
     { ...shortest, pool: { sizing: "threshold" } },
-    "pool.sizing: got threshold, expected to be left out: the policy is chosen for a run"
+    `pool.sizing: got "threshold", expected to be left out: the policy is chosen for a run`
   )
   oneOf(
     "in an event that is known are those of its own fields",
@@ -147,7 +147,11 @@ describe("mistakes", () => {
     { ...shortest, measureFrom: 10 },
     "measureFrom: got 10, expected a time before the end of the load, at 10 s"
   )
-  oneOf("include no load", { ...shortest, load: [] }, "load: got [], expected a list of at least one { seconds, perSecond }")
+  oneOf(
+    "include no load",
+    { ...shortest, load: [] },
+    "load: got [], expected a list of at least one { seconds, perSecond }"
+  )
   oneOf(
     "include a load without requests",
     { ...shortest, load: [{ seconds: 1, perSecond: 0 }] },
@@ -205,7 +209,11 @@ describe("a text that is no JSON", () => {
     `{ name: 1 }`,
     "line 1, column 3: got name:, expected the name of a field, in double quotes"
   )
-  broken("may be nested beyond reason", "[".repeat(200), "line 1, column 102: got [[[[[[[[[[[[[[[[[[[[, expected at most 100 levels")
+  broken(
+    "may be nested beyond reason",
+    "[".repeat(200),
+    "line 1, column 102: got [[[[[[[[[[[[[[[[[[[[, expected at most 100 levels"
+  )
   broken("may be empty", "", "line 1, column 1: got the end of the text, expected a value")
 
   it.effect("is not confused with one that has a field twice, of which both are named", () =>

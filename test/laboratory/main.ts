@@ -125,7 +125,8 @@ const list = Effect.forEach(loadScenarios, ({ name, summary }) => Console.log(`$
 const isWithoutBreach = ({ overshoot, violations }: LoadResult): boolean => overshoot === 0 && violations.length === 0
 
 /** A file for each scenario, whatever is in its name. */
-const pictureName = (directory: string, { name }: LoadScenario): string => `${directory}/${encodeURIComponent(name)}.svg`
+const pictureName = (directory: string, { name }: LoadScenario): string =>
+  `${directory}/${encodeURIComponent(name)}.svg`
 
 const write = Effect.fnUntraced(function* (path: string, content: string) {
   const fileSystem = yield* FileSystem.FileSystem

@@ -832,6 +832,9 @@ describe("an event", () => {
     AcquireFailed: { acquire: 1, reason: "cancelled", waited: 5000 },
     Released: { lease: 2, connection: 3, end: "revoked", held: 10 },
     NestedAcquire: { acquire: 1, lease: 2, connection: 3 },
+    SizingDecision: { from: 5, to: 6, reason: "the queue would be empty in 104 ms, and a new connection takes 100 ms" },
+    SizingIgnored: { reason: "it answered NaN, which is no number of connections" },
+    LimitChanged: { limit: 7, reason: "too many connections" },
     EventsMissed: { count: 99 }
   }
   for (const [tag, fields] of Object.entries(examples)) {

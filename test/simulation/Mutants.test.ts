@@ -17,7 +17,7 @@ const seeds = 1500
 const hunt = `
 import { Effect, Result } from "effect"
 const { Simulation } = await import(process.argv[1])
-const scenarios = Object.keys(Simulation.scenarios)
+const scenarios = process.argv[2] === undefined ? Object.keys(Simulation.scenarios) : [process.argv[2]]
 for (let seed = 1; seed <= ${seeds}; seed++) {
   const scenario = scenarios[seed % scenarios.length]
   const result = Effect.runSync(Effect.result(Simulation.run({ scenario, seed })))
@@ -42,11 +42,11 @@ const plant = (mutant: Mutant, name: string): string => {
   return path.join(copy, "testing", "index.js")
 }
 
-const run = (entry: string): Promise<string> =>
+const run = (entry: string, { scenario }: Mutant): Promise<string> =>
   new Promise((resolve, reject) => {
     execFile(
       process.execPath,
-      ["--input-type=module", "-e", hunt, entry],
+      ["--input-type=module", "-e", hunt, entry, ...(scenario === undefined ? [] : [scenario])],
       { cwd: root, timeout: 170_000 },
       (error, stdout, stderr) => (error === null ? resolve(stdout) : reject(new Error(stderr || error.message)))
     )
@@ -70,7 +70,7 @@ describe("the simulation catches", () => {
     it.concurrent(
       mutant.bug,
       async () => {
-        const found = await run(plant(mutant, String(index)))
+        const found = await run(plant(mutant, String(index)), mutant)
         assert.match(found, /"promise":\d+/, `${seeds} seeds find nothing wrong`)
       },
       180_000

@@ -7,6 +7,8 @@ export interface Mutant {
   readonly file: string
   readonly line: string
   readonly becomes: string
+  /** Where to look for it: what is rare in all scenarios in turn may be common in one. */
+  readonly scenario?: string
 }
 
 const engine = (module: string, bug: string, line: string, becomes = ""): Mutant => ({
@@ -46,8 +48,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   engine(
     "Lending",
     "a lease goes to one whose deadline has passed",
-    "if (first !== undefined && now < first.deadline)",
-    "if (first !== undefined)"
+    "if (now >= first.deadline)",
+    "if (false)"
   ),
   engine(
     "Ledger",
@@ -154,16 +156,19 @@ export const mutants: ReadonlyArray<Mutant> = [
     "const exit = yield* Effect.timeoutOption(Fiber.await(ending), closeTimeout);",
     "const exit = Option.some(yield* Fiber.await(ending));"
   ),
-  engine(
-    "Planner",
-    "a check that hangs is counted on for ever",
-    "ledger.promptChecks -= ledger.overdueChecks.take(now);"
-  ),
+  {
+    ...engine(
+      "Planner",
+      "a check that hangs is counted on for ever",
+      "ledger.promptChecks -= ledger.overdueChecks.take(now);"
+    ),
+    scenario: "hangs"
+  },
   runtime("PoolRuntime", "no timer is ever set", "if (at >= this.alarmAt)", "if (true)"),
   // Operators and the end.
   engine("Control", "a paused pool stays paused", 'ledger.enter(ledger.hasBeenReady ? "ready" : "starting");'),
   engine(
-    "Control",
+    "Retirement",
     "connects go on that a smaller pool has no room for",
     'if (ledger.surplus > 0 && connection.state === "connecting")',
     "if (false)"

@@ -1,0 +1,41 @@
+/** What the pool has found out about its own size, for those who ask. */
+import type { Knee } from "../engine/SizingPolicy.ts"
+import type { Sized } from "../engine/Sizing.ts"
+import type { KneeStatus, SizingStatus } from "../PoolStatus.ts"
+import type { PoolRuntime } from "./PoolRuntime.ts"
+
+export const sizingOf = <A>(runtime: PoolRuntime<A>): SizingStatus => {
+  const { ceiling, changed, fault, ignored, notGrown, policy, target } = runtime.engine.ledger.sizing
+  const toWallTime = runtime.clock.currentTimeMillisUnsafe() - runtime.now()
+  const at = (sized: Sized): number => sized.at + toWallTime
+  return {
+    policy: policy.name,
+    connections: target,
+    ...(ceiling < Infinity && { ceiling }),
+    ...(changed && { changed: { at: at(changed), from: changed.from, to: changed.to, reason: changed.reason } }),
+    ...(notGrown && { notGrown: { at: at(notGrown), reason: notGrown.reason } }),
+    ignored,
+    ...(fault !== undefined && { fault })
+  }
+}
+
+export const kneeOf = <A>(runtime: PoolRuntime<A>): KneeStatus | undefined => {
+  const { demand, maxConnections } = runtime.engine.ledger
+  const { estimate } = demand.knee
+  return estimate && { ...estimate, advice: adviceOn(estimate, maxConnections) }
+}
+
+/** From this confidence on it is worth acting on. */
+const believable = 0.5
+
+const adviceOn = ({ confidence, connections, isFrozen }: Knee, maximum: number): string => {
+  const times = maximum / connections
+  const size =
+    times > 1.2
+      ? `a maximum of ${maximum} is ${times.toFixed(1)} times too big`
+      : times < 0.8
+        ? `a maximum of ${maximum} leaves room for more`
+        : `a maximum of ${maximum} is about right`
+  const belief = confidence < believable ? "; not certain yet" : ""
+  return `knee near ${connections}: ${size}${belief}${isFrozen ? "; from before the server's speed changed" : ""}`
+}
