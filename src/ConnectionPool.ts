@@ -10,6 +10,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
+import * as Option from "effect/Option"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import { hasProperty } from "effect/Predicate"
 import { Random } from "effect/Random"
@@ -18,10 +19,11 @@ import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import { type Connector, QueryTimeout } from "./Connector.ts"
+import type { Advice } from "./PoolAdvisor.ts"
 import * as PoolConfig from "./PoolConfig.ts"
 import type { PoolEvent } from "./PoolEvent.ts"
 import { type AcquireError, type ConnectError, PoolClosed, type PoolConfigError, PoolNotReady } from "./PoolError.ts"
-import { type ConnectionStatus, type HealthStatus, PoolStatus } from "./PoolStatus.ts"
+import type { ConnectionStatus, HealthStatus, PoolStatus } from "./PoolStatus.ts"
 import { bind } from "./runtime/BoundConnector.ts"
 import { connectionList } from "./runtime/ConnectionList.ts"
 import { events as readEvents, recentEvents as readRecentEvents } from "./runtime/Events.ts"
@@ -29,8 +31,9 @@ import { healthOf } from "./runtime/HealthReport.ts"
 import { borrowInScope, borrowWhile } from "./runtime/Lending.ts"
 import { ensureFinalizersWork } from "./runtime/Returning.ts"
 import { PoolRuntime } from "./runtime/PoolRuntime.ts"
-import { lastFailureOf, snapshotOf } from "./runtime/Refusals.ts"
-import { kneeOf, sizingOf } from "./runtime/SizingReport.ts"
+import { snapshotOf } from "./runtime/Refusals.ts"
+import { adviceOn, type Known } from "./runtime/SizeAdvice.ts"
+import { statusOf } from "./runtime/StatusReport.ts"
 import { type Member, Membership } from "./runtime/SharedBudget.ts"
 
 const TypeId = "~effect-pool/ConnectionPool"
@@ -325,27 +328,7 @@ export const invalidate: {
  * @since 0.1.0
  */
 export const status = <A>(pool: ConnectionPool<A>): Effect.Effect<PoolStatus> =>
-  Effect.sync(() => {
-    const runtime = runtimeOf(pool)
-    const { counters, demand, leases, maxConnections, minConnections, shedding, state } = runtime.engine.ledger
-    const lastFailure = lastFailureOf(runtime)
-    const knee = kneeOf(runtime)
-    return new PoolStatus({
-      name: runtime.name,
-      state,
-      ...snapshotOf(runtime.engine.ledger),
-      leases: leases.length,
-      minConnections,
-      maxConnections,
-      ...counters,
-      isOverloaded: shedding.isOverloaded,
-      holdMillis: demand.holdTime,
-      connectMillis: demand.connectTime,
-      sizing: sizingOf(runtime),
-      ...(knee && { knee }),
-      ...(lastFailure === undefined ? {} : { lastFailure })
-    })
-  })
+  Effect.sync(() => statusOf(runtimeOf(pool)))
 
 /**
  * Whether the pool does its work, and why not. Never acquires, so it answers when the pool is stuck; O(1).
@@ -371,6 +354,40 @@ export const status = <A>(pool: ConnectionPool<A>): Effect.Effect<PoolStatus> =>
  */
 export const health = <A>(pool: ConnectionPool<A>): Effect.Effect<HealthStatus> =>
   Effect.sync(() => healthOf(runtimeOf(pool)))
+
+/**
+ * How large the pool should be, and why, as it has been used for the last minutes at its busiest: what `PoolAdvisor.advise` says to
+ * the measured rate of acquires, the time for which leases were held and the knee. `known` is what the pool cannot know: how many
+ * replicas there are, how many connections the server gives. `None` while fewer than 160 leases in 10 s have been seen.
+ *
+ * **Example** (Nothing to say yet)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(Connector.make({ name: "any", connect: Effect.succeed("connection") }))
+ *   const advice = yield* ConnectionPool.advise(pool, { replicas: 4, serverMaxConnections: 100 })
+ *   return advice._tag // => "None"
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @category observing
+ * @since 0.1.0
+ */
+export const advise = <A>(
+  pool: ConnectionPool<A>,
+  known: KnownToOperators = {}
+): Effect.Effect<Option.Option<Advice>> => Effect.sync(() => Option.fromUndefinedOr(adviceOn(runtimeOf(pool), known)))
+
+/**
+ * What an operator knows and a pool does not; all of it may be left out.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type KnownToOperators = Known
 
 /**
  * Every connection of the pool, in the order in which they were begun: its state and age, who has it, and what its connector

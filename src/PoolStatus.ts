@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { Advice } from "./PoolAdvisor.ts"
 import { ConnectFailure, Holder } from "./PoolError.ts"
 
 /**
@@ -39,9 +40,7 @@ export const SizingStatus = Schema.Struct({
   policy: Schema.String,
   connections: Count,
   ceiling: Schema.optionalKey(Count),
-  changed: Schema.optionalKey(
-    Schema.Struct({ at: Schema.Finite, from: Count, to: Count, reason: Schema.String })
-  ),
+  changed: Schema.optionalKey(Schema.Struct({ at: Schema.Finite, from: Count, to: Count, reason: Schema.String })),
   notGrown: Schema.optionalKey(Schema.Struct({ at: Schema.Finite, reason: Schema.String })),
   ignored: Count,
   fault: Schema.optionalKey(Schema.String)
@@ -121,6 +120,8 @@ export class PoolStatus extends Schema.Class<PoolStatus>("effect-pool/PoolStatus
   holdMillis: Schema.Finite,
   connectMillis: Schema.Finite,
   sizing: SizingStatus,
+  /** What the advisor says to the pool as it is used, at most 10 s old; absent while too little has been seen. */
+  advice: Schema.optionalKey(Advice),
   /** Absent while nothing can be said. */
   knee: Schema.optionalKey(KneeStatus),
   /** Present while connects fail. */

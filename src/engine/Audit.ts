@@ -173,7 +173,7 @@ const auditLine = <A>(line: Line<A>, holds: Holds): void => {
 
 /** While someone waits, no connection that could be lent rests, and all that may be done for them is being done. */
 const auditNobodyWaitsForNothing = <A>(ledger: Ledger<A>, now: number, holds: Holds): void => {
-  const { connecting, idle, inUse, maxConnecting, outage, promptChecks, sizing, state, waiters } = ledger
+  const { connecting, demand, idle, inUse, maxConnecting, outage, promptChecks, sizing, state, waiters } = ledger
   if (waiters.length === 0 || state === "paused") return
   for (let connection = idle.warmest; connection !== undefined; connection = connection.colder) {
     const { id } = connection
@@ -181,7 +181,7 @@ const auditNobodyWaitsForNothing = <A>(ledger: Ledger<A>, now: number, holds: Ho
   }
   const isLimited = ledger.total >= ledger.limit || ledger.connecting >= maxConnecting || outage !== undefined
   // The policy may have said that one would come too late: it is asked again before long.
-  const isDecided = !sizing.policy.asksWhenWaiting || sizing.askAgainAt < Infinity
+  const isDecided = sizing.askedAt >= demand.lineSince
   const isServed = inUse + connecting + promptChecks > 0
   holds(
     isLimited || uncoveredWaiters(ledger) === 0 || (isDecided && isServed),

@@ -5,6 +5,9 @@ import { KneeFit } from "./Knee.ts"
 const newestHold = 1 / 256
 const newestConnect = 1 / 4
 
+/** Of so many leases it is known how long they lasted: a power of two, since the way to the next place is part of a lease. */
+const holdsKept = 512
+
 /** Over so much of the line's life at least the arrivals are counted, in milliseconds, once it is that old. */
 const rateOver = 500
 
@@ -19,6 +22,8 @@ export class Demand {
   /** The most leases that ran at once in this second; and in each of those before, the newest last. */
   peak = 0
   readonly peaks: Array<number> = []
+  /** How many acquires there were in each of those seconds. */
+  readonly arrivals: Array<number> = []
   /** Since when somebody has been waiting without a break; `Infinity` while nobody does. */
   lineSince = Infinity
   readonly knee = new KneeFit()
@@ -31,6 +36,10 @@ export class Demand {
   private marked = 0
   private nextMarkAt = 0
   private nextMark = 0
+  /** How long some of the last leases lasted: every eighth is enough to tell what is usual. */
+  private readonly holds = new Float64Array(holdsKept)
+  private holdsNoted = 0
+  private cameBefore = 0
   /** The sum of the times at which the running leases began. */
   private begun = 0
 
@@ -50,6 +59,7 @@ export class Demand {
     if (now >= this.capacity.lookAt) this.capacity.look(now, this.lineSince)
     this.holdTime += (held - this.holdTime) * Math.max(newestHold, 1 / this.endings)
     this.knee.note(inUse, held)
+    if ((this.endings & 7) === 0) this.holds[this.holdsNoted++ & (holdsKept - 1)] = held
   }
 
   opened(took: number): void {
@@ -88,10 +98,20 @@ export class Demand {
     return ((acquires - this.marked) / (now - this.markedAt)) * 1000
   }
 
-  /** A second has passed, and so many leases run on into the next. */
-  endSecond(running: number, kept: number, now: number): void {
+  /** Some of the last leases, the shortest first. */
+  recentHolds(): ReadonlyArray<number> {
+    return Array.from(this.holds.subarray(0, Math.min(this.holdsNoted, holdsKept))).sort((one, other) => one - other)
+  }
+
+  /** A second has passed, and so many leases run on into the next; with it, so many acquires there have been. */
+  endSecond(running: number, acquires: number, kept: number, now: number): void {
     this.peaks.push(this.peak)
-    if (this.peaks.length > kept) this.peaks.splice(0, this.peaks.length - kept)
+    this.arrivals.push(acquires - this.cameBefore)
+    this.cameBefore = acquires
+    if (this.peaks.length > kept) {
+      this.peaks.splice(0, this.peaks.length - kept)
+      this.arrivals.splice(0, this.arrivals.length - kept)
+    }
     this.peak = running
     this.knee.endSecond(now)
   }

@@ -31,8 +31,8 @@ const housekeepingInterval = 1000
 
 /** What has been measured is summed up, and the sizing policy has its say when its period is over. */
 const measureSecond = <A>(ledger: Ledger<A>, now: number): void => {
-  const { demand, leases, maxConnections, peakSeconds, recorder, serverLimit, sizing } = ledger
-  demand.endSecond(leases.length, Math.min(peakSeconds, mostPeaks), now)
+  const { acquires, demand, leases, maxConnections, peakSeconds, recorder, serverLimit, sizing } = ledger
+  demand.endSecond(leases.length, acquires, Math.min(peakSeconds, mostPeaks), now)
   sizing.endSecond()
   if (serverLimit.raise(maxConnections, now)) {
     recorder.noteLife("LimitChanged", now, { lease: ledger.limit }, "the server may have room again")

@@ -40,6 +40,8 @@ export class Sizing<A> {
   periodEndsAt: number
   private refused: SizingDecision | undefined = undefined
   private refusedAt = 0
+  /** When the policy was last asked about somebody who waits. */
+  askedAt = -Infinity
   /** When somebody who waits, and for whom nothing was opened, is worth another question. */
   askAgainAt = Infinity
   private readonly window: Window<A>
@@ -66,6 +68,7 @@ export class Sizing<A> {
   /** How many more are to be opened for those who wait. */
   growth(now: number): number {
     const { ledger, policy, window } = this
+    this.askedAt = now
     this.askAgainAt = now + Math.max(soonest, Math.min(latest, ledger.demand.connectTime))
     if (!policy.asksWhenWaiting) return window.serving + window.connecting === 0 ? 1 : 0
     window.look("waiting", now)

@@ -18,7 +18,7 @@ const servers: ReadonlyArray<Server & { readonly knee: number }> = [
   { contention: 0.1, coherency: 0.01, knee: 9 }
 ]
 
-const [usual] = servers as [Server]
+const usual: Server = servers[0]!
 
 /** How long a lease lasts with n in use, in milliseconds. */
 const holdOf = ({ coherency, contention }: Server, n: number): number =>

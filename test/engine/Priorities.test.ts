@@ -163,12 +163,10 @@ describe("one who was served and waits again", () => {
 
   for (const isBatch of [false, true]) {
     it(`is served before those who came later: ${isBatch ? "batch" : "interactive"}`, () => {
-      assert.deepStrictEqual(
-        lost(isBatch)
-          .carryOut()
-          .filter((decision) => decision.startsWith("Serve"))[0],
-        "Serve first"
-      )
+      const served = lost(isBatch)
+        .carryOut()
+        .find((decision) => decision.startsWith("Serve"))
+      assert.strictEqual(served, "Serve first")
     })
   }
 

@@ -1,10 +1,35 @@
-/** What the pool has found out about its own size, for those who ask. */
+/** What the pool looks like now, and what it has found out about its own size. */
 import type { Knee } from "../engine/SizingPolicy.ts"
 import type { Sized } from "../engine/Sizing.ts"
-import type { KneeStatus, SizingStatus } from "../PoolStatus.ts"
+import { type KneeStatus, PoolStatus, type SizingStatus } from "../PoolStatus.ts"
 import type { PoolRuntime } from "./PoolRuntime.ts"
+import { lastFailureOf, snapshotOf } from "./Refusals.ts"
+import { recentAdvice } from "./SizeAdvice.ts"
 
-export const sizingOf = <A>(runtime: PoolRuntime<A>): SizingStatus => {
+export const statusOf = <A>(runtime: PoolRuntime<A>): PoolStatus => {
+  const { counters, demand, leases, maxConnections, minConnections, shedding, state } = runtime.engine.ledger
+  const lastFailure = lastFailureOf(runtime)
+  const knee = kneeOf(runtime)
+  const advice = recentAdvice(runtime)
+  return new PoolStatus({
+    name: runtime.name,
+    state,
+    ...snapshotOf(runtime.engine.ledger),
+    leases: leases.length,
+    minConnections,
+    maxConnections,
+    ...counters,
+    isOverloaded: shedding.isOverloaded,
+    holdMillis: demand.holdTime,
+    connectMillis: demand.connectTime,
+    sizing: sizingOf(runtime),
+    ...(knee && { knee }),
+    ...(advice && { advice }),
+    ...(lastFailure && { lastFailure })
+  })
+}
+
+const sizingOf = <A>(runtime: PoolRuntime<A>): SizingStatus => {
   const { ceiling, changed, fault, ignored, notGrown, policy, target } = runtime.engine.ledger.sizing
   const toWallTime = runtime.clock.currentTimeMillisUnsafe() - runtime.now()
   const at = (sized: Sized): number => sized.at + toWallTime
@@ -19,16 +44,16 @@ export const sizingOf = <A>(runtime: PoolRuntime<A>): SizingStatus => {
   }
 }
 
-export const kneeOf = <A>(runtime: PoolRuntime<A>): KneeStatus | undefined => {
+const kneeOf = <A>(runtime: PoolRuntime<A>): KneeStatus | undefined => {
   const { demand, maxConnections } = runtime.engine.ledger
   const { estimate } = demand.knee
-  return estimate && { ...estimate, advice: adviceOn(estimate, maxConnections) }
+  return estimate && { ...estimate, advice: adviceOnKnee(estimate, maxConnections) }
 }
 
 /** From this confidence on it is worth acting on. */
 const believable = 0.5
 
-const adviceOn = ({ confidence, connections, isFrozen }: Knee, maximum: number): string => {
+const adviceOnKnee = ({ confidence, connections, isFrozen }: Knee, maximum: number): string => {
   const times = maximum / connections
   const size =
     times > 1.2
