@@ -128,7 +128,7 @@ export const make = (options: {
  * The default.
  *
  * It opens another connection when that would arrive before the line is empty: when
- * `waiting * holdTime / (serving + connecting) >= connectTime`; or when the line has been there for longer than a connect takes
+ * `waiting * holdTime / (serving + connecting) > connectTime`; or when the line has been there for longer than a connect takes
  * and for at least half a second, whatever was predicted. It keeps `ceil(1.2 * p95) + 1` connections, where `p95` is what 95 % of
  * the seconds of the last `idleTimeout` needed at most, and closes at most a tenth a second, from the cold end.
  *

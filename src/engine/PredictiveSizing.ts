@@ -82,7 +82,7 @@ const whenWaiting = (window: SizingWindow): SizingDecision => {
   const rate = rushRate + (1000 * waiting) / window.acquireTimeout
   // Leases that may never end are not part of what comes and goes.
   const staffed = isSurprise || rate === Infinity ? Infinity : staffedFor((rate * hold) / 1000 / concurrency)
-  if (wait >= connectTime) {
+  if (wait > connectTime || connectTime === 0) {
     // As many as get the line empty before one more would be there, and no more than will have something to do after that.
     const needed = connectTime === 0 ? Infinity : Math.ceil((waiting * hold) / (connectTime * concurrency))
     const more = Math.min(uncovered, Math.max(1, needed - capacity), Math.max(0, staffed - capacity))
@@ -144,7 +144,7 @@ class NoGrowth implements SizingDecision {
 
   get reason(): string {
     const { connections, connectTime, wait } = this
-    return wait < connectTime
+    return wait <= connectTime
       ? `a new connection would arrive ${millis(connectTime - wait)} after the queue is empty`
       : `${connections} connections carry what comes, and those who wait will be served in ${millis(wait)}`
   }

@@ -128,8 +128,9 @@ describe("the confidence", () => {
     assert.isBelow(near, beyond)
   })
 
-  it("is less where all that was seen is on one side", () => {
-    assert.isBelow(confidence(20, [33, 35, 37]), confidence(20, [20, 35, 50]))
+  it("is less where what was seen is close together", () => {
+    // From 33 to 37 are 4 of the 35 / 2 that would be wide enough.
+    assert.approximately(confidence(20, [33, 35, 37]), 4 / 17.5, 0.01)
   })
 
   it("rises with time", () => {

@@ -364,6 +364,11 @@ describe("the search for the size that gets the most done", () => {
     assert.strictEqual(reason, "21 got 990 a second done; whether 32 do more is tried")
   })
 
+  it("goes by the last 2500 leases of a size", () => {
+    const tried = [sample(2000, 20, 700), sample(1000, 20, 1000, 2500)]
+    assert.strictEqual(search(tried).reason, "20 got 1000 a second done; whether 30 do more is tried")
+  })
+
   it("ignores what was seen before the same size got far more or less done", () => {
     // 20 got 1000, and now 500 (1000 > 1.7 * 500): that 10 once got 900 says nothing any more
     const tried = [sample(9000, 10, 900), sample(6000, 20, 1000), sample(1000, 20, 500)]
