@@ -56,7 +56,7 @@ const limit = duration(Duration.millis(1), Duration.infinity)
  * | `resetTimeout` | 5 s | one reset |
  * | `closeTimeout` | 5 s | how long a finalizer may hold a place in the pool |
  * | `queryTimeout` | 30 s | one query, by connectors that run queries; `Infinity` switches it off |
- * | `idleTimeout` | 300 s | how long a connection above the minimum may rest |
+ * | `idleTimeout` | 300 s | how long a connection above the minimum may rest, unless the peaks of that time have needed it |
  * | `maxLifetime` | 30 min | the age of a connection, shortened by a random part of up to 25 % |
  * | `maxUses` | 1000 | the leases of one connection |
  * | `healthCheckInterval` | 30 s | how long an idle connection goes unchecked; the last idle one is left to callers |
@@ -385,10 +385,11 @@ const environmentFields: ReadonlyArray<string> = [
 ]
 
 /** A variable's text as the value its writer meant: numbers are numbers, everything else is left for the check. */
-const readVariable = (field: string, text: string): unknown =>
-  field !== "name" && text.trim() !== "" && !Number.isNaN(Number(text))
-    ? Number(text)
-    : (words.get(text.trim()) ?? text)
+const readVariable = (field: string, text: string): unknown => {
+  if (field === "name") return text
+  if (text.trim() !== "" && !Number.isNaN(Number(text))) return Number(text)
+  return words.get(text.trim()) ?? text
+}
 
 const words: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ["Infinity", Infinity],

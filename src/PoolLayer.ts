@@ -10,10 +10,12 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Duration from "effect/Duration"
+import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as ConnectionPool from "./ConnectionPool.ts"
 import * as Connectors from "./Connector.ts"
+import type { Advice } from "./PoolAdvisor.ts"
 import * as PoolConfig from "./PoolConfig.ts"
 import {
   type AcquireError,
@@ -85,6 +87,8 @@ export interface ServiceClass<in out Self, in out Id extends string, in out A> e
   readonly status: Effect.Effect<PoolStatus, never, Self>
   /** See `ConnectionPool.health`. */
   readonly health: Effect.Effect<HealthStatus, never, Self>
+  /** See `ConnectionPool.advise`. */
+  readonly advise: (known?: ConnectionPool.KnownToOperators) => Effect.Effect<Option.Option<Advice>, never, Self>
   /** See `ConnectionPool.connections`. */
   readonly connections: Effect.Effect<ReadonlyArray<ConnectionStatus>, never, Self>
   /** See `ConnectionPool.events`. */
@@ -188,6 +192,7 @@ export const Service =
       invalidate: (connection) => Effect.flatMap(tag, (pool) => ConnectionPool.invalidate(pool, connection)),
       status: Effect.flatMap(tag, ConnectionPool.status),
       health: Effect.flatMap(tag, ConnectionPool.health),
+      advise: (known) => Effect.flatMap(tag, (pool) => ConnectionPool.advise(pool, known)),
       connections: Effect.flatMap(tag, ConnectionPool.connections),
       events: Stream.unwrap(Effect.map(tag, ConnectionPool.events)),
       recentEvents: Effect.flatMap(tag, ConnectionPool.recentEvents),

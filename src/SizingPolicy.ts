@@ -169,7 +169,7 @@ export const fixed = (connections = Infinity): SizingPolicy =>
     name: "fixed",
     asksWhenWaiting: true,
     decide: ({ limit, minConnections }) => {
-      const size = Math.max(minConnections, Math.min(limit, connections))
+      const size = Math.max(minConnections, Math.min(limit, Math.ceil(connections)))
       return { connections: size, reason: `the size is ${size}` }
     }
   })
@@ -220,14 +220,17 @@ export const threshold = (options: Partial<Threshold> = {}): SizingPolicy => {
       const bounded = (size: number): number => Math.max(minConnections, Math.min(limit, size))
       if (averageWait > longest) {
         const reason = `acquires waited ${Math.round(averageWait)} ms on average, which is more than ${longest} ms`
-        return { connections: bounded(Math.ceil(kept * growBy)), reason }
+        return { connections: bounded(Math.ceil(kept * growBy - grain)), reason }
       }
       const idle = `${Math.round(idleRatio * 100)} % were idle`
-      if (idleRatio > idleAbove) return { connections: bounded(Math.floor(kept * shrinkBy)), reason: idle }
+      if (idleRatio > idleAbove) return { connections: bounded(Math.floor(kept * shrinkBy + grain)), reason: idle }
       return { connections: bounded(kept), reason: `acquires waited ${Math.round(averageWait)} ms on average, ${idle}` }
     }
   })
 }
+
+/** 50 * 1.1 is a little more than 55: not a reason for one connection more. */
+const grain = 1e-9
 
 const byName: Readonly<Record<Name, SizingPolicy>> = {
   predictive: predictive(),

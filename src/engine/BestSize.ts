@@ -2,6 +2,7 @@
  * Which size gets the most done: asked only while a line is standing, when more connections are of no use unless they get more
  * done. Nothing is assumed about the server; sizes are tried, and compared.
  */
+import { HouseDecision } from "./HouseDecision.ts"
 import type { SizingDecision, SizingWindow } from "./SizingPolicy.ts"
 
 /** What was seen so long ago says nothing about the server of today, in milliseconds. */
@@ -113,14 +114,12 @@ const uncertainty = (one: Tried, other: Tried): number => Math.sqrt(1 / one.leas
 const isBetter = (one: Tried, other: Tried): boolean =>
   one.perSecond > other.perSecond * (1 + beyondChance * uncertainty(one, other))
 
-class Ceiling implements SizingDecision {
-  readonly isCeiling = true
-  readonly connections: number
+class Ceiling extends HouseDecision {
   private readonly best: Tried
   private readonly why: "trying" | "best"
 
   constructor({ limit, minConnections }: SizingWindow, connections: number, best: Tried, why: "trying" | "best") {
-    this.connections = Math.max(1, minConnections, Math.min(limit, Math.round(connections)))
+    super(Math.max(1, minConnections, Math.min(limit, Math.round(connections))), true)
     this.best = best
     this.why = why
   }

@@ -32,6 +32,9 @@ export const breakDeadlock = <A>(ledger: Ledger<A>, now: number): void => {
 export const deadlockAt = <A>({ stuckSince }: Ledger<A>): number =>
   stuckSince === undefined ? Infinity : stuckSince + patience
 
-/** A pool that was allotted less than its maximum may be allotted more: what looks like a deadlock there is none. */
-const isDeadlocked = <A>({ inUse, leases, maxConnections, total }: Ledger<A>): boolean =>
-  leases.stuck === leases.length && inUse === total && total >= maxConnections
+/**
+ * A pool that was allotted less than its maximum may be allotted more, and the ceiling of a policy goes when nothing gets done:
+ * what looks like a deadlock there is none. The server's own limit rises too slowly to help anyone.
+ */
+const isDeadlocked = <A>({ highest, inUse, leases, total }: Ledger<A>): boolean =>
+  leases.stuck === leases.length && inUse === total && total >= highest

@@ -103,6 +103,10 @@ export class Ledger<A> {
     const reasonable = Math.min(this.serverLimit.connections, this.sizing.ceiling)
     return Math.min(this.maxConnections, this.allotted, Math.max(reasonable, this.minConnections))
   }
+  /** How many there may ever be, as far as can be told now. */
+  get highest(): number {
+    return Math.min(this.maxConnections, Math.max(this.serverLimit.connections, this.minConnections))
+  }
   /** How many it may have, as far as its owner and a shared budget are concerned. */
   get allowance(): number {
     return Math.min(this.maxConnections, this.allotted)
@@ -449,6 +453,7 @@ export class Ledger<A> {
   /** What the waiter was served is gone before it could take it: it goes on waiting where it stood. */
   waitAgain(waiter: Waiter<A>, now: number): void {
     waiter.state = "waiting"
+    if (waiter.lease !== undefined) this.demand.waited -= waiter.lease.since - waiter.enqueuedAt
     waiter.lease = undefined
     this.waiters.putBack(waiter)
     if (this.waiters.length === 1) this.demand.lineBegins(now, this.acquires)

@@ -14,12 +14,14 @@ export const isShed = <A>(ledger: Ledger<A>, waiter: Waiter<A>, now: number): bo
 }
 
 /** A newcomer who would not be served before his deadline, if more come than are served. */
-export const isHopeless = <A>(ledger: Ledger<A>, { held }: Waiter<A>): boolean => {
-  const { options, shedding, waiting } = ledger
-  if (waiting === 0 || !options.shedding.isOn || held.length > 0 || !shedding.isOverloaded) return false
-  return timeToEmpty(ledger) > options.acquireTimeout
+export const isHopeless = <A>(ledger: Ledger<A>, waiter: Waiter<A>): boolean => {
+  const { options, shedding, waiters } = ledger
+  if (waiters.length === 0 || !options.shedding.isOn || waiter.held.length > 0 || !shedding.isOverloaded) return false
+  return timeToServe(ledger, waiters.ahead(waiter) + 1) > options.acquireTimeout
 }
 
-/** How long it takes to serve all who wait, in milliseconds, with what serves them now. */
-export const timeToEmpty = <A>({ demand, inUse, options, waiting }: Ledger<A>): number =>
-  inUse === 0 ? 0 : ((waiting + 1) * demand.holdTime) / (inUse * options.concurrency)
+/** How long it takes to serve all who wait and one more, in milliseconds, with what serves them now. */
+export const timeToEmpty = <A>(ledger: Ledger<A>): number => timeToServe(ledger, ledger.waiting + 1)
+
+const timeToServe = <A>({ demand, inUse, options }: Ledger<A>, count: number): number =>
+  inUse === 0 ? 0 : (count * demand.holdTime) / (inUse * options.concurrency)

@@ -2,6 +2,7 @@
  * Grows when a new connection would arrive before the line is empty, and keeps what the peaks of the last minutes needed.
  */
 import { mostDone } from "./BestSize.ts"
+import { HouseDecision } from "./HouseDecision.ts"
 import type { SizingDecision, SizingPolicy, SizingWindow } from "./SizingPolicy.ts"
 
 /** Above the peak, so much more is kept: one part for what is likely, one for chance. */
@@ -15,7 +16,7 @@ const peakShare = 0.95
 const staffing = 0.5
 
 /** So few connections are opened by the wait alone: one too many is no harm there, and counting arrivals says little. */
-const few = 10
+const few = 5
 
 /** Leases that have run for so many times longer than the last ones lasted are of another kind. */
 const surprising = 3
@@ -51,13 +52,11 @@ const belowKnee = (window: SizingWindow, decision: SizingDecision): SizingDecisi
   return decision.connections <= ceiling ? decision : new AtKnee(ceiling, decision.connections)
 }
 
-class AtKnee implements SizingDecision {
-  readonly isCeiling = true
-  readonly connections: number
+class AtKnee extends HouseDecision {
   private readonly wanted: number
 
   constructor(connections: number, wanted: number) {
-    this.connections = connections
+    super(connections, true)
     this.wanted = wanted
   }
 
@@ -85,7 +84,8 @@ const whenWaiting = (window: SizingWindow): SizingDecision => {
   if (wait > connectTime || connectTime === 0) {
     // As many as get the line empty before one more would be there, and no more than will have something to do after that.
     const needed = connectTime === 0 ? Infinity : Math.ceil((waiting * hold) / (connectTime * concurrency))
-    const more = Math.min(uncovered, Math.max(1, needed - capacity), Math.max(0, staffed - capacity))
+    const useful = Math.max(few, staffed) - capacity
+    const more = Math.min(uncovered, Math.max(1, needed - capacity), useful)
     if (more > 0) return new Growth("wait", kept + more, wait, connectTime)
   }
   if (lineAge < standing) return new NoGrowth(kept, wait, connectTime)
@@ -106,17 +106,16 @@ const patience = ({ concurrency, connectTime, rushRate, serving }: SizingWindow,
 }
 
 /** So many connections carry a load that keeps `busy` of them busy on average. */
-const staffedFor = (busy: number): number => Math.max(few, Math.ceil(busy + staffing))
+const staffedFor = (busy: number): number => Math.ceil(busy + staffing)
 
-class Growth implements SizingDecision {
-  readonly connections: number
+class Growth extends HouseDecision {
   private readonly because: "nothing" | "wait" | "standing"
   private readonly wait: number
   private readonly connectTime: number
 
   constructor(because: "nothing" | "wait" | "standing", connections: number, wait: number, connectTime: number) {
+    super(connections)
     this.because = because
-    this.connections = connections
     this.wait = wait
     this.connectTime = connectTime
   }
@@ -131,13 +130,12 @@ class Growth implements SizingDecision {
   }
 }
 
-class NoGrowth implements SizingDecision {
-  readonly connections: number
+class NoGrowth extends HouseDecision {
   private readonly wait: number
   private readonly connectTime: number
 
   constructor(connections: number, wait: number, connectTime: number) {
-    this.connections = connections
+    super(connections)
     this.wait = wait
     this.connectTime = connectTime
   }
@@ -166,16 +164,31 @@ const whenPeriodEnds = (window: SizingWindow): SizingDecision => {
     if (best !== undefined) return best
   }
   const { concurrency, kept, limit, minConnections, peaks, peakSeconds, target } = window
-  const needed = Math.min(limit, Math.max(minConnections, neededByPeaks(peaks) / concurrency))
-  const need = Math.ceil(needed)
-  if (kept > need && peaks.length >= peakSeconds) {
-    const closed = Math.min(kept - need, Math.max(1, Math.floor(kept * closedAtATime)))
-    return { connections: kept - closed, reason: `the peaks of the last ${peaks.length} s need ${need}` }
+  const need = Math.ceil(Math.min(limit, Math.max(minConnections, neededByPeaks(peaks) / concurrency)))
+  // What was lost since is opened again, as far as it is needed.
+  if (kept <= need) return new Kept(Math.min(need, Math.max(kept, target)), need, peaks.length, peakSeconds)
+  const closed = Math.min(kept - need, Math.max(1, Math.floor(kept * closedAtATime)))
+  return new Kept(peaks.length < peakSeconds ? kept : kept - closed, need, peaks.length, peakSeconds)
+}
+
+class Kept extends HouseDecision {
+  private readonly need: number
+  private readonly watched: number
+  private readonly wanted: number
+
+  constructor(connections: number, need: number, watched: number, wanted: number) {
+    super(connections)
+    this.need = need
+    this.watched = watched
+    this.wanted = wanted
   }
-  if (kept > need) {
-    return { connections: kept, reason: `peaks were watched for ${peaks.length} of ${peakSeconds} s` }
+
+  get reason(): string {
+    const { connections, need, wanted, watched } = this
+    return connections > need && watched < wanted
+      ? `the peaks of ${watched} s need ${need}; nothing is closed before ${wanted} s have been watched`
+      : `the peaks of the last ${watched} s need ${need}`
   }
-  return { connections: Math.min(need, Math.max(kept, target)), reason: `the peaks of the last minutes need ${need}` }
 }
 
 const millis = (time: number): string => `${time < 10 ? time.toFixed(1) : Math.round(time)} ms`

@@ -3,6 +3,7 @@
  * nonsense or flaps is not followed, and the policy of the house decides instead.
  */
 import type { Ledger } from "./Ledger.ts"
+import { HouseDecision } from "./HouseDecision.ts"
 import { predictiveSizing } from "./PredictiveSizing.ts"
 import { closeSurplus } from "./Retirement.ts"
 import type { CapacitySample, Knee, SizingDecision, SizingPolicy, SizingWindow } from "./SizingPolicy.ts"
@@ -117,32 +118,20 @@ export class Sizing<A> {
 
   private ask(now: number): SizingDecision {
     const { policy, window } = this
-    if (policy === ofTheHouse) return policy.decide(window)
-    const decision = this.answerOf(policy)
+    const decision = answerOf(policy, window)
+    if (decision instanceof HouseDecision) return decision
     const wrong = typeof decision === "string" ? decision : this.wrongWith(decision)
     if (wrong === undefined) return decision as SizingDecision
     this.ignore(wrong, now)
     return ofTheHouse.decide(window)
   }
 
-  /** What the policy answers; a sentence, if it throws. */
-  private answerOf(policy: SizingPolicy): SizingDecision | string {
-    try {
-      return policy.decide(this.window)
-    } catch (error) {
-      return `it threw ${String(error)}`
-    }
-  }
-
-  private wrongWith(decision: SizingDecision | undefined): string | undefined {
+  private wrongWith({ connections }: SizingDecision): string | undefined {
     // Somebody who waits may come while the minimum is still being opened.
     const minConnections = this.window.occasion === "period" ? this.window.minConnections : 0
     // There may still be more than the maximum, after that was lowered.
     const most = Math.max(this.ledger.maxConnections, this.window.kept)
-    const connections: unknown = decision?.connections
-    if (typeof connections !== "number" || !Number.isInteger(connections)) {
-      return `it answered ${String(connections)}, which is no number of connections`
-    }
+    if (!Number.isInteger(connections)) return `it answered ${shown(connections)}, which is no number of connections`
     if (connections >= minConnections && connections <= most) return undefined
     return `it answered ${connections}, which is not from ${minConnections} to ${most}`
   }
@@ -157,8 +146,9 @@ export class Sizing<A> {
 
   /** A policy that goes up and down again and again opens and closes for nothing: for a minute it may only go up. */
   private steady(kept: number, decision: SizingDecision, now: number): SizingDecision {
+    if (decision instanceof HouseDecision) return decision
     const change = decision.connections - this.target
-    if (change === 0 || decision.isCeiling === true) return decision
+    if (change === 0) return decision
     const isRising = change > 0
     if (isRising !== this.rising) {
       this.rising = isRising
@@ -171,6 +161,34 @@ export class Sizing<A> {
       }
     }
     return isRising || now >= this.flapsUntil ? decision : { connections: kept, reason: "the policy flaps" }
+  }
+}
+
+/**
+ * What the policy answers; a sentence, if it throws. What it answers is somebody else's, too, and is looked at once, here: what is
+ * kept of it are a number and a text.
+ */
+const answerOf = (policy: SizingPolicy, window: SizingWindow): SizingDecision | string => {
+  try {
+    const decision = policy.decide(window)
+    if (decision instanceof HouseDecision) return decision
+    const { connections, isCeiling, reason } = decision
+    return {
+      connections,
+      isCeiling: isCeiling === true,
+      reason: typeof reason === "string" ? reason : "no reason given"
+    }
+  } catch (error) {
+    return `it threw ${shown(error)}`
+  }
+}
+
+/** Anything as a text, also what cannot be one. */
+const shown = (value: unknown): string => {
+  try {
+    return String(value).slice(0, 200)
+  } catch {
+    return typeof value
   }
 }
 

@@ -41,7 +41,7 @@ export interface SizingWindow {
   readonly connectTime: number
   /** How long somebody has been waiting, whoever it was, without a break. */
   readonly lineAge: number
-  /** How long those waited who stopped waiting during the last period, for whatever reason, on average; 0 if nobody did. */
+  /** How long those waited who were served during the last period, on average, those who were served at once among them. */
   readonly averageWait: number
   /** Of the connections kept, the part that was idle, on average over the last period. */
   readonly idleRatio: number

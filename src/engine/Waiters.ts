@@ -160,6 +160,13 @@ export class Waiters<A> {
   putBack(waiter: Waiter<A>): void {
     this.lineOf(waiter).putBack(waiter)
     this.length++
+    // What it was served was nothing: the turn that it took is its own again.
+    if (waiter.isBatch) this.turns.sinceBatch = turnsBeforeBatch
+  }
+
+  /** How many are served before a newcomer of this kind. */
+  ahead({ isBatch }: Waiter<A>): number {
+    return isBatch ? this.length : this.sharing.interactive.length + this.exclusive.interactive.length
   }
 
   remove(waiter: Waiter<A>): void {

@@ -45,12 +45,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     "offer(ledger, connection, now);\n        return false;",
     "ledger.rest(connection);\n        return false;"
   ),
-  engine(
-    "Lending",
-    "a lease goes to one whose deadline has passed",
-    "if (now >= first.deadline)",
-    "if (false)"
-  ),
+  engine("Lending", "a lease goes to one whose deadline has passed", "if (now >= first.deadline)", "if (false)"),
   engine(
     "Ledger",
     "deadlines are never looked at",
