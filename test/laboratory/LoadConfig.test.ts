@@ -57,7 +57,7 @@ describe("the configuration of a pool in the laboratory", () => {
     Effect.gen(function* () {
       const { problems } = yield* Effect.flip(made("predictive", {}, { sizing: "threshold" }))
       assert.deepStrictEqual(
-        problems.map(({ field }) => field),
+        problems.map((problem) => ("field" in problem ? problem.field : problem.written)),
         ["sizing"]
       )
     })
@@ -67,7 +67,7 @@ describe("the configuration of a pool in the laboratory", () => {
     Effect.gen(function* () {
       const { problems } = yield* Effect.flip(made("predictive", { maxUses: 0 }, { maxConnection: 5 }))
       assert.deepStrictEqual(
-        problems.map(({ field }) => field),
+        problems.map((problem) => ("field" in problem ? problem.field : problem.written)),
         ["maxUses", "maxConnection"]
       )
     })

@@ -3,9 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { ConnectionPool, type PoolConfig, PoolError } from "../../src/index.ts"
-import { FakeServer, turns } from "../support/FakeServer.ts"
+import { type FakeConnection, FakeServer, turns } from "../support/FakeServer.ts"
 
-type Pool = ConnectionPool.ConnectionPool<unknown>
+type Pool = ConnectionPool.ConnectionPool<FakeConnection>
 
 /** One connection, so that ten leases of 100 ms are all that can be done in a second. */
 const makePool = (config: PoolConfig.Input = {}) =>

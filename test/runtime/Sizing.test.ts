@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { ConnectionPool, type PoolConfig, PoolStatus, SizingPolicy } from "../../src/index.ts"
-import { FakeServer, Refused, turns } from "../support/FakeServer.ts"
+import { type FakeConnection, FakeServer, Refused, turns } from "../support/FakeServer.ts"
 import { capture } from "../support/Logged.ts"
 import * as Schema from "effect/Schema"
 
@@ -26,7 +26,7 @@ const slowToConnect = (): FakeServer => {
   return server
 }
 
-type Pool = ConnectionPool.ConnectionPool<unknown>
+type Pool = ConnectionPool.ConnectionPool<FakeConnection>
 
 /** So many callers at once, each of whom keeps his connection for so long. */
 const callers = (pool: Pool, count: number, holdMillis: number) =>
