@@ -4,11 +4,12 @@ import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { advise } from "./Advise.ts"
+import { lab } from "./Lab.ts"
 
 /** The command with all its subcommands. */
 export const effectPool = Command.make("effect-pool").pipe(
-  Command.withDescription("Advice about connection pools"),
-  Command.withSubcommands([advise])
+  Command.withDescription("The size of connection pools: advice, and a laboratory"),
+  Command.withSubcommands([advise, lab])
 )
 
 /** What goes wrong is said on standard error, so that a script that reads standard output reads results only. */

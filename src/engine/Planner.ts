@@ -63,13 +63,13 @@ export const nextBatchDue = (view: PlannerView): number =>
  * ended and a connection is needed, or when the pool has none and must find its own way back; otherwise 0.
  */
 export const connectionsWanted = (view: PlannerView, now: number): number => {
-  if (opensNothing(view)) return 0
   const room = view.limit - view.total
+  if (room <= 0 || opensNothing(view)) return 0
   const waiters = uncoveredWaiters(view)
   const missing = missingFromMinimum(view)
   if (view.outage !== undefined) {
     const isNeeded = waiters > 0 || missing > 0 || view.state !== "ready"
-    return view.outage.probeDue && isNeeded && room > 0 ? 1 : 0
+    return view.outage.probeDue && isNeeded ? 1 : 0
   }
   const places = Math.min(room, view.maxConnecting - view.connecting)
   if (places <= 0) return 0
@@ -107,10 +107,10 @@ export const plan = <A>(ledger: Ledger<A>, now: number): void => {
 
 /** When a policy that has opened nothing for those who wait is asked again. */
 export const nextQuestionAt = <A>(ledger: Ledger<A>): number =>
-  uncoveredWaiters(ledger) > 0 &&
-  ledger.outage === undefined &&
   ledger.total < ledger.limit &&
-  ledger.connecting < ledger.maxConnecting
+  ledger.connecting < ledger.maxConnecting &&
+  ledger.outage === undefined &&
+  uncoveredWaiters(ledger) > 0
     ? ledger.sizing.askAgainAt
     : Infinity
 

@@ -129,9 +129,12 @@ export class Waiters<A> {
     this.exclusive.batch
   ]
   length = 0
+  /** How many of them stand in another line than the one in which nearly everybody does. */
+  private others = 0
 
   /** Whoever is next: of two in the same hurry, the one who came first. */
   get first(): Waiter<A> | undefined {
+    if (this.others === 0) return this.sharing.interactive.first
     const one = this.sharing.first
     const other = this.exclusive.first
     if (one === undefined || other === undefined) return one ?? other
@@ -141,6 +144,7 @@ export class Waiters<A> {
 
   /** When the first of all runs out of time. */
   get firstDeadline(): number {
+    if (this.others === 0) return this.sharing.interactive.first?.deadline ?? Infinity
     let at = Infinity
     for (const { first } of this.lines) if (first !== undefined && first.deadline < at) at = first.deadline
     return at
@@ -148,18 +152,20 @@ export class Waiters<A> {
 
   /** One was served: whose turn is it next? */
   noteServed({ isBatch }: Waiter<A>): void {
-    if (isBatch || (this.sharing.batch.length === 0 && this.exclusive.batch.length === 0)) this.turns.sinceBatch = 0
+    if (this.others === 0) this.turns.sinceBatch = 0
+    else if (isBatch || (this.sharing.batch.length === 0 && this.exclusive.batch.length === 0))
+      this.turns.sinceBatch = 0
     else this.turns.sinceBatch++
   }
 
   push(waiter: Waiter<A>): void {
     this.lineOf(waiter).push(waiter)
-    this.length++
+    this.count(waiter, 1)
   }
 
   putBack(waiter: Waiter<A>): void {
     this.lineOf(waiter).putBack(waiter)
-    this.length++
+    this.count(waiter, 1)
     // What it was served was nothing: the turn that it took is its own again.
     if (waiter.isBatch) this.turns.sinceBatch = turnsBeforeBatch
   }
@@ -171,7 +177,12 @@ export class Waiters<A> {
 
   remove(waiter: Waiter<A>): void {
     this.lineOf(waiter).remove(waiter)
-    this.length--
+    this.count(waiter, -1)
+  }
+
+  private count({ isBatch, isExclusive }: Waiter<A>, change: number): void {
+    this.length += change
+    if (isBatch || isExclusive) this.others += change
   }
 
   /** The one who came last of those who hold a lease that has not ended. A look at everyone: for deadlocks only. */

@@ -1,0 +1,56 @@
+/** The default policy reaches its targets, and is as good as everything that was chosen before the run. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { Laboratory, type LoadResult } from "effect-pool/laboratory"
+import { ahead, goodOf, type Results, rivals, stepsWithin, targets } from "./Targets.ts"
+
+/** Fewer than the ten of docs/sizing.md: the whole of it takes minutes. */
+const seeds = 3
+
+const run = Effect.fnUntraced(function* (scenario: string, policies: ReadonlyArray<string>) {
+  const results = yield* Laboratory.run({
+    scenario: Laboratory.scenarios.find((one) => one.name === scenario)!,
+    policies: [...new Set(["predictive", ...policies])].join(","),
+    seeds
+  })
+  const byPolicy = new Map<string, Array<LoadResult>>()
+  for (const result of results) byPolicy.set(result.policy, [...(byPolicy.get(result.policy) ?? []), result])
+  return byPolicy as Results
+})
+
+describe("the default policy", () => {
+  for (const { assess, policies, row, scenario, target } of targets) {
+    it.effect(
+      `${row}: ${target}`,
+      () =>
+        Effect.gen(function* () {
+          const { isMet, measured } = assess(yield* run(scenario, policies))
+          assert.isTrue(isMet, measured)
+        }),
+      60_000
+    )
+  }
+
+  for (const scenario of new Set(targets.map((one) => one.scenario))) {
+    it.effect(
+      `wins or ties against every other in "${scenario}"`,
+      () =>
+        Effect.gen(function* () {
+          const results = yield* run(scenario, rivals)
+          const figures = ["predictive", ...rivals].map((policy) => `${policy} ${goodOf(results, policy).toFixed(2)}`)
+          assert.deepStrictEqual(ahead(scenario, results), [], figures.join(", "))
+        }),
+      60_000
+    )
+  }
+})
+
+describe("the steps of the retry schedule", () => {
+  it("that end in ten seconds are three, if each is as short as it may be: 0.8, 1.6 and 3.2 s", () => {
+    assert.strictEqual(stepsWithin(10_000).ended, 3)
+  })
+
+  it("leave one of 8 s running after ten seconds, if none is shortened: 1, 2 and 4 s are over", () => {
+    assert.strictEqual(stepsWithin(10_000).running, 8000)
+  })
+})
