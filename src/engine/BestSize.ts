@@ -6,7 +6,7 @@ import { HouseDecision } from "./HouseDecision.ts"
 import type { SizingDecision, SizingWindow } from "./SizingPolicy.ts"
 
 /** What was seen so long ago says nothing about the server of today, in milliseconds. */
-const remembered = 30_000
+const remembered = 60_000
 
 /** Nothing has been seen for so long that it says nothing about now, in milliseconds: an outage, or leases without end. */
 const stale = 2000
@@ -52,9 +52,8 @@ export const mostDone = (window: SizingWindow): SizingDecision | undefined => {
   const best = tried.reduce((one, other) => (other.perSecond > one.perSecond ? other : one))
   const at = tried.indexOf(best)
   const larger = tried.slice(at + 1).find((size) => isBetter(best, size))
-  if (larger === undefined && tried.some((size) => isFlatFrom(size, best))) {
-    return new Ceiling(window, best.connections, best, "best")
-  }
+  const isFlat = tried.some((size) => isFlatFrom(size, best) || isFlatFrom(best, size))
+  if (larger === undefined && isFlat) return staying(window, tried, best)
   if (larger === undefined) return new Ceiling(window, stride * tried.at(-1)!.connections, best, "trying")
   if (larger.connections > apart * best.connections) {
     return new Ceiling(window, Math.sqrt(larger.connections * best.connections), best, "trying")
@@ -63,6 +62,11 @@ export const mostDone = (window: SizingWindow): SizingDecision | undefined => {
   if (smaller !== undefined && best.connections > apart * smaller.connections) {
     return new Ceiling(window, Math.sqrt(smaller.connections * best.connections), best, "trying")
   }
+  return staying(window, tried, best)
+}
+
+/** The best size; or the present one, if that is as good as far as can be told: to change for nothing is not free. */
+const staying = (window: SizingWindow, tried: ReadonlyArray<Tried>, best: Tried): SizingDecision => {
   const present = tried.find(({ connections }) => isSameSize(connections, window.inUse))
   const stays = present !== undefined && !isBetter(best, present)
   return new Ceiling(window, stays ? window.inUse : best.connections, best, "best")

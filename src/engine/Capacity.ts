@@ -12,7 +12,7 @@ const fewest = 100
 const longest = 5000
 
 /** So many samples are kept. */
-const kept = 128
+const kept = 256
 
 export class Capacity {
   readonly samples: Array<CapacitySample> = []

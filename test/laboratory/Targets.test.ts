@@ -5,17 +5,21 @@ import { Laboratory, type LoadResult } from "effect-pool/laboratory"
 import { ahead, goodOf, type Results, rivals, stepsWithin, targets } from "./Targets.ts"
 
 /** Fewer than the ten of docs/sizing.md: the whole of it takes minutes. */
-const seeds = 3
+const seeds = 2
 
-const run = Effect.fnUntraced(function* (scenario: string, policies: ReadonlyArray<string>) {
-  const results = yield* Laboratory.run({
-    scenario: Laboratory.scenarios.find((one) => one.name === scenario)!,
-    policies: [...new Set(["predictive", ...policies])].join(","),
-    seeds
-  })
-  const byPolicy = new Map<string, Array<LoadResult>>()
-  for (const result of results) byPolicy.set(result.policy, [...(byPolicy.get(result.policy) ?? []), result])
-  return byPolicy as Results
+/** What has been run already. */
+const known = new Map<string, ReadonlyArray<LoadResult>>()
+
+const run = Effect.fnUntraced(function* (name: string, policies: ReadonlyArray<string>) {
+  const scenario = Laboratory.scenarios.find((one) => one.name === name)!
+  const results = new Map<string, ReadonlyArray<LoadResult>>()
+  for (const policy of new Set(["predictive", ...policies])) {
+    const key = `${name} ${policy}`
+    const runs = known.get(key) ?? (yield* Laboratory.run({ scenario, policies: policy, seeds }))
+    known.set(key, runs)
+    results.set(policy, runs)
+  }
+  return results as Results
 })
 
 describe("the default policy", () => {
