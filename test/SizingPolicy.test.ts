@@ -28,6 +28,7 @@ const steady: SizingPolicy.SizingWindow = {
   arrivalRate: 0,
   throughput: 0,
   rushRate: Infinity,
+  shorteningRate: 0,
   capacity: [],
   isOverloaded: false,
   peaks: [],

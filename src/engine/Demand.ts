@@ -9,7 +9,7 @@ const newestConnect = 1 / 4
 const holdsKept = 512
 
 /** Over so much of the line's life at least the arrivals are counted, in milliseconds, once it is that old. */
-const rateOver = 500
+const rateOver = 250
 
 /**
  * What is asked of a pool, measured in a few additions per lease: how long leases last, how long connects take, how long
@@ -36,6 +36,8 @@ export class Demand {
   private marked = 0
   private nextMarkAt = 0
   private nextMark = 0
+  private markedWaiting = 0
+  private nextMarkWaiting = 0
   /** How long some of the last leases lasted: every eighth is enough to tell what is usual. */
   private readonly holds = new Float64Array(holdsKept)
   private holdsNoted = 0
@@ -78,24 +80,33 @@ export class Demand {
     this.marked = acquires - 1
     this.nextMarkAt = now
     this.nextMark = this.marked
+    this.markedWaiting = 1
+    this.nextMarkWaiting = 1
   }
 
   lineEnds(): void {
     this.lineSince = Infinity
   }
 
-  /**
-   * How many come in a second, as the line shows it: of those that came while it has been there, or in its last half second or
-   * more; `Infinity` at its beginning.
-   */
+  /** The line is looked at: what it is compared to later is between a quarter and half a second old, or its beginning. */
+  markLine(now: number, acquires: number, waiting: number): void {
+    if (now - this.nextMarkAt < rateOver) return
+    this.markedAt = this.nextMarkAt
+    this.marked = this.nextMark
+    this.markedWaiting = this.nextMarkWaiting
+    this.nextMarkAt = now
+    this.nextMark = acquires
+    this.nextMarkWaiting = waiting
+  }
+
+  /** How many come in a second, as the line shows it, since it was marked; `Infinity` at its beginning. */
   arrivalRate(now: number, acquires: number): number {
-    if (now - this.nextMarkAt >= rateOver) {
-      this.markedAt = this.nextMarkAt
-      this.marked = this.nextMark
-      this.nextMarkAt = now
-      this.nextMark = acquires
-    }
     return ((acquires - this.marked) / (now - this.markedAt)) * 1000
+  }
+
+  /** By how many a second the line gets shorter, since it was marked; less than 0 if it gets longer. */
+  shorteningRate(now: number, waiting: number): number {
+    return now === this.markedAt ? -Infinity : ((this.markedWaiting - waiting) / (now - this.markedAt)) * 1000
   }
 
   /** Some of the last leases, the shortest first. */

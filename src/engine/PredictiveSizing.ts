@@ -12,9 +12,6 @@ const oneMore = 1
 /** Of the peaks of all seconds, those above this share are forgotten: a peak in one second of twenty is not worth a place. */
 const peakShare = 0.95
 
-/** Beyond what is busy on average, so much of a connection is kept for chance: if that is too little, the line shows it. */
-const staffing = 0.5
-
 /** So few connections are opened by the wait alone: one too many is no harm there, and counting arrivals says little. */
 const few = 5
 
@@ -80,7 +77,8 @@ const whenWaiting = (window: SizingWindow): SizingDecision => {
   // Those who come from now on, and those who wait, before they give up.
   const rate = rushRate + (1000 * waiting) / window.acquireTimeout
   // Leases that may never end are not part of what comes and goes.
-  const staffed = isSurprise || rate === Infinity ? Infinity : staffedFor((rate * hold) / 1000 / concurrency)
+  const staffed = isSurprise || rate === Infinity ? Infinity : Math.ceil((rate * hold) / 1000 / concurrency)
+  if (lineAge >= standing && isEmptyInTime(window)) return new NoGrowth(kept, wait, connectTime)
   if (wait > connectTime || connectTime === 0) {
     // As many as get the line empty before one more would be there, and no more than will have something to do after that.
     const needed = connectTime === 0 ? Infinity : Math.ceil((waiting * hold) / (connectTime * concurrency))
@@ -96,17 +94,18 @@ const whenWaiting = (window: SizingWindow): SizingDecision => {
     : new NoGrowth(kept, wait, connectTime)
 }
 
+/** The line has been getting shorter at a rate at which it is empty before those in it give up: what is there is enough. */
+const isEmptyInTime = ({ acquireTimeout, shorteningRate, waiting }: SizingWindow): boolean =>
+  shorteningRate > 0 && (1000 * waiting) / shorteningRate < acquireTimeout
+
 /**
- * How long a line may be there before what is known is taken to be wrong: longer where it should be getting shorter, since more
- * gets done than comes.
+ * How long a line may be there before what is known is taken to be wrong: longer where, as far as is known, more gets done than
+ * comes.
  */
 const patience = ({ concurrency, connectTime, rushRate, serving }: SizingWindow, hold: number): number => {
-  const isGettingShorter = (serving * concurrency * 1000) / hold > rushRate
-  return Math.max(connectTime, standing) * (isGettingShorter ? 4 : 1)
+  const shouldGetShorter = (serving * concurrency * 1000) / hold > rushRate
+  return Math.max(connectTime, standing) * (shouldGetShorter ? 4 : 1)
 }
-
-/** So many connections carry a load that keeps `busy` of them busy on average. */
-const staffedFor = (busy: number): number => Math.ceil(busy + staffing)
 
 class Growth extends HouseDecision {
   private readonly because: "nothing" | "wait" | "standing"

@@ -72,6 +72,7 @@ export class Sizing<A> {
     this.askedAt = now
     this.askAgainAt = now + Math.max(soonest, Math.min(latest, ledger.demand.connectTime))
     if (!policy.asksWhenWaiting) return window.serving + window.connecting === 0 ? 1 : 0
+    ledger.demand.markLine(now, ledger.acquires, ledger.waiting)
     window.look("waiting", now)
     const { kept } = window
     const decision = this.ask(now)
@@ -172,9 +173,9 @@ const answerOf = (policy: SizingPolicy, window: SizingWindow): SizingDecision | 
   try {
     const decision = policy.decide(window)
     if (decision instanceof HouseDecision) return decision
-    const { connections, isCeiling, reason } = decision
+    const { connections, isCeiling, reason } = (decision as SizingDecision | null | undefined) ?? nothing
     return {
-      connections,
+      connections: connections as number,
       isCeiling: isCeiling === true,
       reason: typeof reason === "string" ? reason : "no reason given"
     }
@@ -182,6 +183,8 @@ const answerOf = (policy: SizingPolicy, window: SizingWindow): SizingDecision | 
     return `it threw ${shown(error)}`
   }
 }
+
+const nothing: Partial<SizingDecision> = {}
 
 /** Anything as a text, also what cannot be one. */
 const shown = (value: unknown): string => {
@@ -299,6 +302,9 @@ class Window<A> implements SizingWindow {
   }
   get rushRate(): number {
     return this.ledger.demand.arrivalRate(this.now, this.ledger.acquires)
+  }
+  get shorteningRate(): number {
+    return this.ledger.demand.shorteningRate(this.now, this.ledger.waiting)
   }
   get capacity(): ReadonlyArray<CapacitySample> {
     return this.ledger.demand.capacity.samples

@@ -48,8 +48,10 @@ export interface SizingWindow {
   /** Acquires, and leases that ended, per second over the last period. */
   readonly arrivalRate: number
   readonly throughput: number
-  /** Acquires per second since somebody has been waiting without a break, at most about a second back; `Infinity` at first. */
+  /** Acquires per second since somebody has been waiting without a break, at most half a second back; `Infinity` at first. */
   readonly rushRate: number
+  /** By how many per second the line has got shorter in the same time; less than 0 if it has got longer. */
+  readonly shorteningRate: number
   /** What got done with how many connections while somebody waited all the time, the newest last. */
   readonly capacity: ReadonlyArray<CapacitySample>
   /** More has been asked of the pool than it got done, for longer than a burst: it sheds load. */

@@ -170,14 +170,14 @@ describe("one who was served and waits again", () => {
     })
   }
 
-  it("goes back to his own class", () => {
+  it("goes back to his own class, and has his turn again", () => {
     const waiters = new Waiters<string>()
     const first = waiter("b1", { acquire: 1, isBatch: true })
     const all = [first, waiter("i", { acquire: 2 }), waiter("b2", { acquire: 3, isBatch: true })]
     for (const each of all) waiters.push(each)
     waiters.remove(first)
     waiters.putBack(first)
-    assert.deepStrictEqual([waiters.first, waiters.sharing.batch.first], [all[1], first])
+    assert.deepStrictEqual([waiters.first, waiters.sharing.batch.first], [first, first])
   })
 
   for (const place of [0, 1, 2]) {
