@@ -168,6 +168,14 @@ describe("PoolConfig.config", () => {
   const read = (variables: Record<string, string>) =>
     PoolConfig.config("DB").parse(ConfigProvider.fromEnv({ env: variables }))
 
+  for (const name of ["true", "Infinity", "7"]) {
+    it.effect(`takes ${name} for a name, where a name is asked for`, () =>
+      Effect.gen(function* () {
+        assert.strictEqual((yield* read({ DB_NAME: name })).name, name)
+      })
+    )
+  }
+
   it.effect("reads environment variables over a preset", () =>
     Effect.gen(function* () {
       const config = yield* read({

@@ -131,6 +131,17 @@ describe("threshold", () => {
   })
 })
 
+describe("numbers that a computer cannot write down exactly", () => {
+  it("do not make one more: 1.1 times 50 is 55", () => {
+    const { connections } = decideWith(SizingPolicy.threshold({ growBy: 1.1 }), { kept: 50, averageWait: 101 })
+    assert.strictEqual(connections, 55)
+  })
+
+  it("are rounded up for a fixed size", () => {
+    assert.strictEqual(decideWith(SizingPolicy.fixed(2.5), {}).connections, 3)
+  })
+})
+
 describe("fixed", () => {
   it("is always the same number", () => {
     const { connections, reason } = decideWith(SizingPolicy.fixed(20), { averageWait: 1000, waiting: 50 })

@@ -292,6 +292,18 @@ describe("a lease that ends while its holder waits", () => {
   })
 })
 
+describe("holders of as many connections as the server has room for", () => {
+  it("are told at once: its limit rises too slowly to help them", () => {
+    // Four of twenty are open when the server has no room for a fifth: three quarters of four are three.
+    const { loans, pool } = lent(4, { maxConnections: 20 })
+    pool.wait("more")
+    pool.openFailed(5, "overloaded")
+    pool.carryOut()
+    for (const [index, loan] of loans.entries()) pool.wait(`w${index}`, { held: [loan], holder: `${index + 1}` })
+    assert.deepStrictEqual(refused(pool), ["Refuse w3: deadlock"])
+  })
+})
+
 describe("holders that share a connection", () => {
   it("are told when all of them wait for it", () => {
     const { loans, pool } = lent(1, { concurrency: 2 })

@@ -239,6 +239,13 @@ describe("a newcomer without a chance", () => {
     assert.isUndefined(holder.refusal)
   })
 
+  it("is not one who would go before all the others", () => {
+    const { pool } = overloaded()
+    while (pool.ledger.waiting < 400) pool.wait("batch", { isBatch: true })
+    const refusals = [pool.wait("one more", { isBatch: true }).refusal, pool.wait("interactive").refusal]
+    assert.deepStrictEqual(refusals, ["shed", undefined])
+  })
+
   it("waits where the pool is not overloaded", () => {
     const pool = EngineDriver.withIdle(1, {
       maxConnections: 1,

@@ -222,6 +222,21 @@ describe("at the end of its period a policy", () => {
   })
 })
 
+describe("a wait that was for nothing", () => {
+  it("counts once, when it is over: served, put back and served again", () => {
+    const pool = EngineDriver.withIdle(1, { maxConnections: 1 })
+    const loan = pool.borrow()
+    pool.wait("a")
+    pool.pass(100)
+    pool.release(loan)
+    // It dies before "a" is told: he waits on, for another, and is served after 150 ms in all.
+    pool.died(1)
+    pool.pass(50)
+    pool.carryOut()
+    assert.strictEqual(pool.ledger.demand.waited, 150)
+  })
+})
+
 describe("a ceiling", () => {
   /** Four connections in use, and from the next second on the policy says that more than two would do harm. */
   const harmful = (options: Partial<EngineOptions> = {}) => {
@@ -302,6 +317,37 @@ describe("a policy that talks nonsense", () => {
         throw new Error("no idea")
       },
       "it threw Error: no idea"
+    ],
+    [
+      "an exception that cannot be shown",
+      () => {
+        throw Object.create(null)
+      },
+      "it threw object"
+    ],
+    [
+      "what cannot be shown",
+      () => ({ connections: Object.create(null) }),
+      "it answered object, which is no number of connections"
+    ],
+    [
+      "a number that throws",
+      () => ({
+        get connections() {
+          throw new Error("no number")
+        }
+      }),
+      "it threw Error: no number"
+    ],
+    [
+      "a reason that throws",
+      () => ({
+        connections: 3,
+        get reason() {
+          throw new Error("no reason")
+        }
+      }),
+      "it threw Error: no reason"
     ]
   ]
   for (const [word, answer, fault] of nonsense) {
@@ -349,6 +395,12 @@ describe("a policy that talks nonsense", () => {
     size = 2
     pool.advance(1000)
     assert.deepStrictEqual(pool.decided(), ["Open 1", "Open 2"])
+  })
+
+  it("may give no reason", () => {
+    const pool = started(policy(() => ({ connections: 3 }) as SizingDecision))
+    pool.advance(1000)
+    assert.deepStrictEqual([pool.ledger.sizing.ignored, pool.ledger.sizing.changed?.reason], [0, "no reason given"])
   })
 
   it("keeps what was wrong last", () => {
@@ -411,6 +463,14 @@ describe("a policy that goes up and down again and again", () => {
     const pool = flapping()
     seconds(pool, 68)
     assert.strictEqual(pool.ledger.sizing.target, 3)
+  })
+
+  it("is caught as well if it goes down by a ceiling", () => {
+    const up = { connections: 5, reason: "up" }
+    const down = { connections: 2, reason: "down", isCeiling: true }
+    const pool = started(keeping(({ now }) => ((now / 1000) % 2 === 1 ? up : down)))
+    seconds(pool, 8)
+    assert.strictEqual(pool.ledger.sizing.fault, "it turned round more than 6 times in a minute")
   })
 
   it("does not flap if its turns are spread over more than a minute", () => {

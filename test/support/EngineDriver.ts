@@ -164,10 +164,16 @@ export class EngineDriver {
   /** Somebody waits; `options.held` are leases that he, or the one who started him, has already. */
   wait(
     name: string,
-    options: { readonly isExclusive?: boolean; readonly held?: ReadonlyArray<Loan>; readonly holder?: unknown } = {}
+    options: {
+      readonly isExclusive?: boolean
+      readonly isBatch?: boolean
+      readonly held?: ReadonlyArray<Loan>
+      readonly holder?: unknown
+    } = {}
   ): NamedWaiter {
     const waiter = new NamedWaiter(name)
     waiter.isExclusive = options.isExclusive ?? false
+    waiter.isBatch = options.isBatch ?? false
     waiter.held = options.held ?? []
     waiter.holder = options.holder
     waiter.refusal = this.step(() => this.engine.enqueue(waiter, this.now))
