@@ -84,7 +84,7 @@ const runAll = Effect.fnUntraced(function* (options: Options) {
     for (const result of yield* runOne(scenario, options)) all.push(result)
   }
   if (json !== undefined) yield* write(json, `${Laboratory.renderJson(all, scenarios, hasTimeline)}\n`)
-  if (!all.every(isWithoutBreach)) yield* Effect.fail("a run has broken a promise: see above")
+  if (!all.every(isWithoutBreach)) return yield* Effect.fail("a run has broken a promise: see above")
 })
 
 const isEmpty = (given: Given): boolean =>

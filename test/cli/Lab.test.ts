@@ -95,7 +95,15 @@ describe("effect-pool lab", () => {
   it.effect("names every option that is wrong", () =>
     Effect.gen(function* () {
       const { error, exitCode } = yield* run(
-        ...["--scenario", "nope", "--policy", "bogus", "--seeds", "x", "--config", "{", "--timeline"]
+        "--scenario",
+        "nope",
+        "--policy",
+        "bogus",
+        "--seeds",
+        "x",
+        "--config",
+        "{",
+        "--timeline"
       )
       assert.strictEqual(exitCode, 1)
       for (const part of ['called "nope"', "--seeds: got x", '"bogus"', "--config: ", "--timeline goes with --json"]) {
