@@ -78,7 +78,8 @@ const whenWaiting = (window: SizingWindow): SizingDecision => {
   const rate = rushRate + (1000 * waiting) / window.acquireTimeout
   // Leases that may never end are not part of what comes and goes.
   const staffed = isSurprise || rate === Infinity ? Infinity : Math.ceil((rate * hold) / 1000 / concurrency)
-  if (lineAge >= standing && isEmptyInTime(window)) return new NoGrowth(kept, wait, connectTime)
+  const isLarge = capacity >= few && !isSurprise
+  if (isLarge && lineAge >= standing && isEmptyInTime(window)) return new NoGrowth(kept, wait, connectTime)
   if (wait > connectTime || connectTime === 0) {
     // As many as get the line empty before one more would be there, and no more than will have something to do after that.
     const needed = connectTime === 0 ? Infinity : Math.ceil((waiting * hold) / (connectTime * concurrency))

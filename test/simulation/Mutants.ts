@@ -124,8 +124,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   engine(
     "Planner",
     "every waiter hammers a server that is down",
-    "return view.outage.probeDue && isNeeded && room > 0 ? 1 : 0;",
-    "return isNeeded && room > 0 ? 1 : 0;"
+    "return view.outage.probeDue && isNeeded ? 1 : 0;",
+    "return isNeeded ? 1 : 0;"
   ),
   runtime(
     "Backoff",
