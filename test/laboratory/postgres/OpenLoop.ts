@@ -56,10 +56,10 @@ export const capacityOf = (url: string, connections: number): Effect.Effect<numb
       Effect.forEach(Array.from({ length: connections }), () => Effect.replicateEffect(once, count), {
         concurrency: "unbounded"
       })
-    yield* times(200)
+    yield* times(Math.ceil(400 / connections))
     const start = performance.now()
-    yield* times(600)
-    return (connections * 600 * 1000) / (performance.now() - start)
+    yield* times(Math.ceil(3000 / connections))
+    return (connections * Math.ceil(3000 / connections) * 1000) / (performance.now() - start)
   }).pipe(Effect.scoped)
 
 interface Answer {

@@ -1,7 +1,7 @@
 /**
  * `npm run lab:postgres`: two scenarios of the load laboratory on a real PostgreSQL, on the real clock.
  *
- * The server's capacity is measured first, with as many connections as there are processors, and the load is set by it. The query is
+ * The server's capacity is measured first, the best of some sizes, and the load is set by it. The query is
  * one that keeps a processor busy, so that there is a knee. `-- --write` puts the table into docs/sizing.md.
  */
 import { parseArgs } from "node:util"
@@ -43,7 +43,8 @@ const scenarios: Readonly<Record<string, Load>> = {
 const program = Effect.gen(function* () {
   const server = yield* PostgresServer.make({ shared_buffers: "64MB" })
   const processors = os.availableParallelism()
-  const capacity = yield* capacityOf(server.url, processors)
+  const sizes = [processors, 2 * processors, 4 * processors, 8 * processors]
+  const capacity = Math.max(...(yield* Effect.forEach(sizes, (size) => capacityOf(server.url, size))))
   yield* Console.log(`${server.version}, ${processors} processors: ${Math.round(capacity)} queries a second`)
   const measured: Array<Measured> = []
   for (const [scenario, load] of Object.entries(scenarios)) {
