@@ -128,8 +128,9 @@ export const make = (options: {
  * The default.
  *
  * It opens another connection when that would arrive before the line is empty: when
- * `waiting * holdTime / (serving + connecting) > connectTime`; or when the line has been there for longer than a connect takes
- * and for at least half a second, whatever was predicted. It keeps `ceil(1.2 * p95) + 1` connections, where `p95` is what 95 % of
+ * `waiting * holdTime / (serving + connecting) > connectTime`, beyond five only as far as what comes keeps them busy. When the line has
+ * been there for half a second the arrivals decide, and when it is still there after longer than a connect takes, one more is
+ * opened, unless it is getting shorter. While it stands, the size that gets the most done is a ceiling. It keeps `ceil(1.2 * p95) + 1` connections, where `p95` is what 95 % of
  * the seconds of the last `idleTimeout` needed at most, and closes at most a tenth a second, from the cold end.
  *
  * With `kneeIsCeiling` there are never more connections than where the server gets the most done, once that is known.

@@ -230,6 +230,12 @@ describe("a line that has been standing for half a second", () => {
     assert.strictEqual(whenWaiting(window).connections, 5)
   })
 
+  it("opens nothing for fewer than five connections either, where those carry what comes", () => {
+    // 3 * 100 / 2 = 150 < 2000; 1 + 3 / 5 s = 1.6 a second keep 0.16 busy: 1. That it is wrong shows after 4 * 2000.
+    const window = { ...open(2), waiting: 3, holdTime: 100, connectTime: 2000, lineAge: 600, rushRate: 1 }
+    assert.strictEqual(whenWaiting(window).connections, 2)
+  })
+
   it("opens nothing while one is on its way", () => {
     const window = { ...standing, kept: 13, connecting: 1, lineAge: 2000, rushRate: 1000 }
     assert.strictEqual(whenWaiting(window).connections, 13)

@@ -1,5 +1,6 @@
 /** A sizing policy says how many connections there are to be; the engine follows it, unless it talks nonsense. */
 import { assert, describe, it } from "@effect/vitest"
+import { HouseDecision } from "../../src/engine/HouseDecision.ts"
 import type { SizingDecision, SizingPolicy, SizingWindow } from "../../src/engine/SizingPolicy.ts"
 import { EngineDriver, type EngineOptions } from "../support/EngineDriver.ts"
 
@@ -471,6 +472,16 @@ describe("a policy that goes up and down again and again", () => {
     const pool = started(keeping(({ now }) => ((now / 1000) % 2 === 1 ? up : down)))
     seconds(pool, 8)
     assert.strictEqual(pool.ledger.sizing.fault, "it turned round more than 6 times in a minute")
+  })
+
+  it("is not the policy of the house, which may turn round as often as it likes", () => {
+    const house = (connections: number) =>
+      new (class extends HouseDecision {
+        readonly reason = "of the house"
+      })(connections)
+    const pool = started(keeping(({ now }) => house((now / 1000) % 2 === 1 ? 5 : 3)))
+    seconds(pool, 8)
+    assert.deepStrictEqual([pool.ledger.sizing.ignored, pool.ledger.sizing.target], [0, 3])
   })
 
   it("does not flap if its turns are spread over more than a minute", () => {
