@@ -21,17 +21,26 @@ import * as Tracer from "effect/Tracer"
 import { type Connector, QueryTimeout } from "./Connector.ts"
 import type { Advice } from "./PoolAdvisor.ts"
 import * as PoolConfig from "./PoolConfig.ts"
+import { PoolRegistry } from "./PoolRegistry.ts"
+import { PoolTracing } from "./PoolTracing.ts"
 import type { PoolEvent } from "./PoolEvent.ts"
 import { type AcquireError, type ConnectError, PoolClosed, type PoolConfigError, PoolNotReady } from "./PoolError.ts"
 import type { ConnectionStatus, HealthStatus, PoolStatus } from "./PoolStatus.ts"
 import { bind } from "./runtime/BoundConnector.ts"
 import { connectionList } from "./runtime/ConnectionList.ts"
-import { events as readEvents, recentEvents as readRecentEvents } from "./runtime/Events.ts"
+import {
+  events as readEvents,
+  eventsSince as readEventsSince,
+  recentEvents as readRecentEvents
+} from "./runtime/Events.ts"
 import { healthOf } from "./runtime/HealthReport.ts"
 import { borrowInScope, borrowWhile } from "./runtime/Lending.ts"
 import { ensureFinalizersWork } from "./runtime/Returning.ts"
+import { acquireSpan } from "./runtime/HolderNames.ts"
+import { runtimeOf } from "./runtime/PoolHandle.ts"
 import { PoolRuntime } from "./runtime/PoolRuntime.ts"
 import { snapshotOf } from "./runtime/Refusals.ts"
+import { reportOperatorAction } from "./runtime/Reports.ts"
 import { adviceOn, type Known } from "./runtime/SizeAdvice.ts"
 import { statusOf } from "./runtime/StatusReport.ts"
 import { type Member, Membership } from "./runtime/SharedBudget.ts"
@@ -72,11 +81,11 @@ export interface Lease<out A> {
 
 interface PoolImpl<in out A> extends ConnectionPool<A> {
   readonly runtime: PoolRuntime<A>
+  /** Every acquire has a span of its own. */
+  readonly isTraced: boolean
   readonly acquire: Effect.Effect<A, AcquireError, Scope.Scope>
   readonly reserve: Effect.Effect<A, AcquireError, Scope.Scope>
 }
-
-const runtimeOf = <A>(pool: ConnectionPool<A>): PoolRuntime<A> => (pool as PoolImpl<A>).runtime
 
 /**
  * Whether a value is a pool.
@@ -148,33 +157,46 @@ const build = Effect.fnUntraced(function* <A, E, R>(connector: Connector<A, E, R
     Context.add(QueryTimeout, config.queryTimeout)
   ) as Context.Context<R | Scope.Scope>
   const random = yield* Random
+  const tracing = Context.get(surroundings, PoolTracing)
   const runtime = new PoolRuntime<A>({
     name,
     connector: bind(connector, context),
     config,
     context: context as Context.Context<never>,
     clock: yield* Clock,
-    random: () => random.nextDoubleUnsafe()
+    random: () => random.nextDoubleUnsafe(),
+    slowWait: Duration.toMillis(tracing.slowWait)
   })
   yield* ensureFinalizersWork
   const membership = Context.get(surroundings, Membership)
   if (membership !== undefined) yield* joinBudget(membership, runtime)
-  yield* runtime.start
-  if (config.startup === "failFast" && config.minConnections > 0) yield* Deferred.await(runtime.firstConnect)
-  else if (config.startup === "await") yield* runtime.ready.await
+  const traced = (acquire: PoolImpl<A>["acquire"]) => (tracing.spans ? withAcquireSpan(acquire, name) : acquire)
   const pool: PoolImpl<A> = {
     [TypeId]: { _A: (_) => _ },
     name,
     config,
     runtime,
-    acquire: borrowInScope(runtime, ({ connection }) => connection.resource.exit),
-    reserve: borrowInScope(runtime, ({ connection }) => connection.resource.exit, true),
+    isTraced: tracing.spans,
+    acquire: traced(borrowInScope(runtime, ({ connection }) => connection.resource.exit)),
+    reserve: traced(borrowInScope(runtime, ({ connection }) => connection.resource.exit, true)),
     pipe() {
       return pipeArguments(this, arguments)
     }
   }
+  yield* runtime.start
+  runtime.onClosed = Context.get(surroundings, PoolRegistry).add(pool as ConnectionPool<unknown>)
+  if (config.startup === "failFast" && config.minConnections > 0) yield* Deferred.await(runtime.firstConnect)
+  else if (config.startup === "await") yield* runtime.ready.await
   return pool
 })
+
+/** Its stack would cost as much again, and the pool is never where the matter is. */
+const withAcquireSpan = <A, E>(acquire: Effect.Effect<A, E, Scope.Scope>, pool: string) =>
+  Effect.withSpan(acquire, acquireSpan, {
+    kind: "client",
+    attributes: { "db.client.connection.pool.name": pool },
+    captureStackTrace: false
+  })
 
 /** Registered before the pool's own end, so that it leaves when its last connection has closed. */
 const joinBudget = <A>({ budget, floor }: Member, runtime: PoolRuntime<A>): Effect.Effect<void, never, Scope.Scope> =>
@@ -278,8 +300,20 @@ export const use: {
   <A, B, E, R>(
     pool: ConnectionPool<A>,
     f: (connection: A) => Effect.Effect<B, E, R>
-  ): Effect.Effect<B, E | AcquireError, R> => borrowWhile(runtimeOf(pool), f)
+  ): Effect.Effect<B, E | AcquireError, R> => {
+    const { acquire, isTraced, runtime } = pool as PoolImpl<A>
+    return isTraced ? useInScope(acquire, f) : borrowWhile(runtime, f)
+  }
 )
+
+/** The acquire apart from what is done with it, so that its span ends where the work begins. */
+const useInScope = <A, B, E, R>(
+  acquire: Effect.Effect<A, AcquireError, Scope.Scope>,
+  f: (connection: A) => Effect.Effect<B, E, R>
+): Effect.Effect<B, E | AcquireError, R> =>
+  Effect.flatMap(Scope.make(), (scope) =>
+    Effect.onExit(Effect.flatMap(Scope.provide(acquire, scope), f), (exit) => Scope.close(scope, exit))
+  )
 
 /**
  * Like {@link acquire}, but gives the lease as a value: the connection with its number, age and uses, and `discard` for
@@ -457,6 +491,44 @@ export const events = <A>(pool: ConnectionPool<A>): Stream.Stream<PoolEvent> => 
  */
 export const recentEvents = <A>(pool: ConnectionPool<A>): Effect.Effect<ReadonlyArray<PoolEvent>> =>
   Effect.sync(() => readRecentEvents(runtimeOf(pool)))
+
+/**
+ * What has happened since a moment, for whoever asks now and then: the facts after number `sequence` (0: all that are kept), each
+ * with its number, and how many are gone that nobody can tell any more.
+ *
+ * @category observing
+ * @since 0.1.0
+ */
+export const eventsSince: {
+  (sequence: number): <A>(pool: ConnectionPool<A>) => Effect.Effect<EventsSince>
+  <A>(pool: ConnectionPool<A>, sequence: number): Effect.Effect<EventsSince>
+} = dual(2, <A>(pool: ConnectionPool<A>, sequence: number): Effect.Effect<EventsSince> =>
+  Effect.sync(() => readEventsSince(runtimeOf(pool), sequence))
+)
+
+/**
+ * The facts after some other one. `last` is the number to ask with the next time.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EventsSince {
+  readonly events: ReadonlyArray<{ readonly sequence: number; readonly event: PoolEvent }>
+  readonly missed: number
+  readonly last: number
+}
+
+/**
+ * Completes when something has happened after fact number `sequence`, or the pool has ended.
+ *
+ * @category observing
+ * @since 0.1.0
+ */
+export const awaitEvent = <A>(pool: ConnectionPool<A>, sequence: number): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const runtime = runtimeOf(pool)
+    return runtime.engine.ledger.state === "closed" ? Effect.void : runtime.readers.newsAfter(sequence)
+  })
 
 /**
  * What contradicts the pool's promises, one sentence each; empty when all is well. The pool counts everything again, which
@@ -664,6 +736,70 @@ export const recycle: {
 export interface RecycleOptions {
   readonly interrupt?: boolean | undefined
 }
+
+/**
+ * Closes one connection, by its number: now if nobody has it, else when it comes back; with `interrupt`, now and under its
+ * borrowers, whose leases are revoked. Answers whether there is such a connection.
+ *
+ * Fails with `PoolClosed` after the pool's end.
+ *
+ * @category controlling
+ * @since 0.1.0
+ */
+export const evict: {
+  (connection: number, options?: RecycleOptions): <A>(pool: ConnectionPool<A>) => Effect.Effect<boolean, PoolClosed>
+  <A>(pool: ConnectionPool<A>, connection: number, options?: RecycleOptions): Effect.Effect<boolean, PoolClosed>
+} = dual(
+  (args) => isConnectionPool(args[0]),
+  <A>(
+    pool: ConnectionPool<A>,
+    connection: number,
+    options: RecycleOptions = {}
+  ): Effect.Effect<boolean, PoolClosed> => {
+    const runtime = runtimeOf(pool)
+    return whileOpen(
+      runtime,
+      Effect.sync(() => {
+        const { connections } = runtime.engine.ledger
+        const found = Array.from(connections).find(({ id, state }) => id === connection && state !== "closing")
+        if (found === undefined) return false
+        runtime.transition(() => runtime.engine.evict(found, options.interrupt === true, runtime.now()))
+        return true
+      })
+    )
+  }
+)
+
+/**
+ * Notes with each lease, for a while, the JavaScript stack with which it was borrowed (`stack` of a `Holder`). It costs some
+ * microseconds a lease and helps where borrowers are not named, mostly for those who call `Effect.runPromise` from other code; for
+ * the others `Effect.fn` and spans say more, and cost nothing. Zero ends it; it is off at first.
+ *
+ * @category controlling
+ * @since 0.1.0
+ */
+export const captureStacks: {
+  (duration: Duration.Input): <A>(pool: ConnectionPool<A>) => Effect.Effect<void, PoolClosed>
+  <A>(pool: ConnectionPool<A>, duration: Duration.Input): Effect.Effect<void, PoolClosed>
+} = dual(2, <A>(pool: ConnectionPool<A>, duration: Duration.Input): Effect.Effect<void, PoolClosed> => {
+  const runtime = runtimeOf(pool)
+  return whileOpen(
+    runtime,
+    Effect.sync(() => runtime.captureStacks(Duration.fromInputUnsafe(duration)))
+  )
+})
+
+/**
+ * Notes in the pool's events that somebody has asked for something, and in the log: for those who let operators act on a pool by ways
+ * of their own. The HTTP API does it by itself.
+ *
+ * @category controlling
+ * @since 0.1.0
+ */
+export const noteOperatorAction = <A>(
+  pool: ConnectionPool<A>,
+  note: { readonly actor: string; readonly action: string }
+): Effect.Effect<void> => Effect.sync(() => reportOperatorAction(runtimeOf(pool), note))
 
 /**
  * Checks every idle connection now, a few at a time, and says what came of it; those that fail are closed and replaced as

@@ -7,6 +7,7 @@ import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import { isObject } from "effect/Predicate"
 import * as Result from "effect/Result"
@@ -65,6 +66,7 @@ const limit = duration(Duration.millis(1), Duration.infinity)
  * | `warmup` | `{ batchSize: 5, delay: 100 ms }` | how the minimum is opened |
  * | `maxWaiting` | unbounded | the line of waiters |
  * | `unavailableAfter` | 30 s | how long waiters are kept waiting for a server that cannot be reached |
+ * | `leakThreshold` | 60 s | how long a lease may run before the pool says that it may be lost; `Infinity` switches it off |
  * | `concurrency` | 1 | the leases that may share one connection, for drivers that pipeline |
  * | `nested` | `"warn"` | acquires by a fiber that holds a connection already: `"allow"`, `"warn"` (a deadlock ends at once), `"error"` |
  * | `drainTimeout` | 10 s | how long borrowers may finish when the pool closes |
@@ -96,6 +98,7 @@ export class PoolConfig extends Schema.Class<PoolConfig>("effect-pool/PoolConfig
   maxWaiting: count(0, Infinity),
   unavailableAfter: duration(Duration.zero, Duration.infinity),
   drainTimeout: pause,
+  leakThreshold: limit,
   concurrency: count(1, 10_000),
   nested: Schema.Literals(["allow", "warn", "error"]).annotate({ expected: `"allow", "warn" or "error"` }),
   sizing: Schema.Union([Schema.Literals(SizingPolicy.names), SizingPolicy.SizingPolicy]).annotate({
@@ -137,6 +140,7 @@ export interface Input {
   readonly maxWaiting?: number | undefined
   readonly unavailableAfter?: Duration.Input | undefined
   readonly drainTimeout?: Duration.Input | undefined
+  readonly leakThreshold?: Duration.Input | undefined
   readonly concurrency?: number | undefined
   readonly nested?: "allow" | "warn" | "error" | undefined
   readonly sizing?: SizingPolicy.Name | SizingPolicy.SizingPolicy | undefined
@@ -172,6 +176,7 @@ const defaultFields = {
   maxWaiting: Infinity,
   unavailableAfter: Duration.seconds(30),
   drainTimeout: Duration.seconds(10),
+  leakThreshold: Duration.seconds(60),
   concurrency: 1,
   nested: "warn",
   sizing: "predictive",
@@ -215,6 +220,49 @@ export const production: PoolConfig = new PoolConfig({
   idleTimeout: Duration.seconds(60),
   maxLifetime: Duration.seconds(1800)
 })
+
+/**
+ * Where the value of a field comes from: the defaults, an environment's preset, the program, or environment variables.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Origin = "default" | "preset" | "program" | "environment"
+
+const known = new WeakMap<PoolConfig, ReadonlyMap<string, Origin>>()
+
+/**
+ * Where the values of a configuration come from, by field: for whoever looks at a running pool and wonders. What is missing is a
+ * default.
+ *
+ * **Example** (Who has said so?)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { PoolConfig } from "effect-pool"
+ *
+ * const program = Effect.gen(function* () {
+ *   const config = yield* PoolConfig.forEnvironment("production", { maxConnections: 20 })
+ *   return Object.fromEntries(PoolConfig.origins(config))
+ *   // => { minConnections: "preset", idleTimeout: "preset", maxConnections: "program" }
+ * })
+ * ```
+ *
+ * @category observing
+ * @since 0.1.0
+ */
+export const origins = (config: PoolConfig): ReadonlyMap<string, Origin> => known.get(config) ?? presetOrigins(config)
+
+/** The fields that a preset, or a configuration made by hand, has otherwise than the defaults. */
+const presetOrigins = (config: PoolConfig, origin: Origin = "preset"): ReadonlyMap<string, Origin> => {
+  const differs = ([field, value]: readonly [string, unknown]) =>
+    !Equal.equals(value, defaults[field as keyof PoolConfig])
+  return new Map(
+    Object.entries(config)
+      .filter(differs)
+      .map(([field]) => [field, origin])
+  )
+}
 
 const presets: ReadonlyMap<unknown, PoolConfig> = new Map([
   ["development", development],
@@ -318,7 +366,8 @@ const fieldsOf = (input: object): Readonly<Record<string, unknown>> => Object.fr
 const check = (
   input: Readonly<Record<string, unknown>>,
   fieldName: (name: string) => string,
-  others: ReadonlyArray<ConfigProblem>
+  others: ReadonlyArray<ConfigProblem>,
+  origin: Origin
 ): Result.Result<PoolConfig, PoolConfigError> => {
   const { environment, ...rest } = input
   const problems: Array<ConfigProblem> = []
@@ -332,9 +381,11 @@ const check = (
   }
   const decoded = decodeFields(PoolConfig.fields, fieldsOf(preset ?? defaults), rest, fieldName, problems)
   problems.push(...crossFieldProblems(decoded, fieldName), ...others)
-  return problems.length === 0
-    ? Result.succeed(new PoolConfig(decoded as never))
-    : Result.fail(new PoolConfigError({ problems }))
+  if (problems.length > 0) return Result.fail(new PoolConfigError({ problems }))
+  const made = new PoolConfig(decoded as never)
+  const given = Object.keys(rest).filter((field) => rest[field] !== undefined)
+  known.set(made, new Map([...presetOrigins(preset ?? defaults), ...given.map((field) => [field, origin] as const)]))
+  return Result.succeed(made)
 }
 
 /**
@@ -361,7 +412,12 @@ export const make = (
   input: Input | PoolConfig = {},
   problems: ReadonlyArray<ConfigProblem> = []
 ): Effect.Effect<PoolConfig, PoolConfigError> =>
-  Effect.suspend(() => Effect.fromResult(check(fieldsOf(input), (name) => name, problems)))
+  Effect.suspend(() => {
+    const checked = check(fieldsOf(input), (name) => name, problems, "program")
+    // Of one that was checked before, it is known who has said what.
+    if (Result.isSuccess(checked) && input instanceof PoolConfig) known.set(checked.success, origins(input))
+    return Effect.fromResult(checked)
+  })
 
 /**
  * The preset of an environment, `"development"` or `"production"`, changed by `overrides`.
@@ -425,7 +481,7 @@ export const config = (prefix: string): Config.Config<PoolConfig> =>
   ).pipe(
     Config.mapEffect((values) =>
       Result.match(
-        check(fromVariables(values), (field) => `${prefix}_${variableName(field)}`, []),
+        check(fromVariables(values), (field) => `${prefix}_${variableName(field)}`, [], "environment"),
         {
           onSuccess: Effect.succeed,
           onFailure: (error) =>

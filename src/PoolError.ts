@@ -52,6 +52,31 @@ export const FailureKind = Schema.Literals(["transient", "permanent", "overloade
 export type FailureKind = typeof FailureKind.Type
 
 /**
+ * Why a connect failed, as a label of few values: nobody listens there (`refused`), no answer in time (`timeout`), no such host
+ * (`dns`), the certificate or the protocol (`tls`), the credentials (`auth`), no room on the server (`too_many_connections`), the
+ * connection broke while it was made (`reset`), or something else.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const FailureReason = Schema.Literals([
+  "refused",
+  "timeout",
+  "dns",
+  "tls",
+  "auth",
+  "too_many_connections",
+  "reset",
+  "other"
+])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type FailureReason = typeof FailureReason.Type
+
+/**
  * The last failed attempt to connect: `attempts` counts those since the last success, `at` is wall time in
  * milliseconds, `retryInMillis` the time to the next attempt when this was written (absent while one is running).
  *
@@ -60,6 +85,7 @@ export type FailureKind = typeof FailureKind.Type
  */
 export const ConnectFailure = Schema.Struct({
   kind: FailureKind,
+  reason: FailureReason,
   message: Schema.String,
   at: Schema.Finite,
   attempts: Schema.Int,
@@ -73,7 +99,11 @@ export const ConnectFailure = Schema.Struct({
 export type ConnectFailure = typeof ConnectFailure.Type
 
 /**
- * Somebody who holds a connection: which fiber and operation, which connection and lease, and for how long.
+ * Somebody who holds a connection: which fiber and operation (`holder`, in words), which connection and lease, and for how long.
+ *
+ * - `operation`: the span or `Effect.fn` in which it was borrowed. `path`: those around it too, the innermost first.
+ * - `place`: where in the sources that is. `fiber`: the fiber's number. `trace`: the trace it belongs to.
+ * - `isLeakSuspected`: it is held past `leakThreshold`. `stack`: where it was borrowed, while stacks are captured.
  *
  * @category models
  * @since 0.1.0
@@ -82,7 +112,14 @@ export const Holder = Schema.Struct({
   holder: Schema.String,
   connection: Schema.Int,
   lease: Schema.Int,
-  heldForMillis: Schema.Int
+  heldForMillis: Schema.Int,
+  operation: Schema.optionalKey(Schema.String),
+  path: Schema.optionalKey(Schema.String),
+  place: Schema.optionalKey(Schema.String),
+  fiber: Schema.optionalKey(Schema.Int),
+  trace: Schema.optionalKey(Schema.String),
+  isLeakSuspected: Schema.optionalKey(Schema.Boolean),
+  stack: Schema.optionalKey(Schema.String)
 })
 
 /**
@@ -92,23 +129,60 @@ export const Holder = Schema.Struct({
 export type Holder = typeof Holder.Type
 
 /**
- * Why an acquire ran out of time.
+ * What is the matter with a pool: one answer for error texts, health, status and console alike.
  *
- * - `cannotConnect`: the attempts to open a connection failed.
- * - `connectingSlowly`: connections were still being opened or checked.
- * - `allInUse`: every connection the limit allows was lent when the wait ended.
- * - `paused`: an operator had paused the pool.
+ * - `healthy`: nothing. `starting`: no connection has opened yet, and no attempt has failed.
+ * - `cannot-connect`: the attempts to open a connection fail. `server-refuses`: the server has no room for another one.
+ *   `connecting-slowly`: connections are being opened or checked, and that takes long.
+ * - `self-deadlock`: those who hold connections wait for more of them.
+ * - `leak-suspected`: a connection is held past `leakThreshold`. `held-too-long`: leases run for much longer than is usual.
+ * - `under-provisioned`: the usual load needs more connections than there may be. `burst`: more came at once than usually does.
+ * - `event-loop-blocked`: the process was busy for so long that timers were late.
+ * - `paused`, `draining`, `closed`: somebody asked for it.
  *
  * @category models
  * @since 0.1.0
  */
-export const TimeoutDiagnosis = Schema.Literals(["cannotConnect", "connectingSlowly", "allInUse", "paused"])
+export const DiagnosisKind = Schema.Literals([
+  "healthy",
+  "starting",
+  "cannot-connect",
+  "server-refuses",
+  "connecting-slowly",
+  "self-deadlock",
+  "leak-suspected",
+  "held-too-long",
+  "under-provisioned",
+  "burst",
+  "event-loop-blocked",
+  "paused",
+  "draining",
+  "closed"
+])
 
 /**
  * @category models
  * @since 0.1.0
  */
-export type TimeoutDiagnosis = typeof TimeoutDiagnosis.Type
+export type DiagnosisKind = typeof DiagnosisKind.Type
+
+/**
+ * What is the matter, what shows it (`summary`: one sentence, the numbers first), and what to do, the first thing first.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Diagnosis = Schema.Struct({
+  kind: DiagnosisKind,
+  summary: Schema.String,
+  advice: Schema.Array(Schema.String)
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Diagnosis = typeof Diagnosis.Type
 
 const seconds = (millis: number): string =>
   millis < 1000 ? `${Math.round(millis)} ms` : `${(millis / 1000).toFixed(1)} s`
@@ -129,15 +203,37 @@ const problem = (
   title: string
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   const { code, retryAfterSeconds = 1 } = error
-  const body = { type: "about:blank", status: 503, title, code, retryAfter: retryAfterSeconds }
+  const type = `urn:effect-pool:${code.toLowerCase().replaceAll("_", "-")}`
+  const body = { type, status: 503, title, code, retryAfter: retryAfterSeconds }
   return Effect.succeed(
     HttpServerResponse.setHeader(ProblemDetails.toResponse(body), "retry-after", String(retryAfterSeconds))
   )
 }
 
+/** `held for 41.2 s by ReportService.export < Jobs.nightly, src/report.ts:88:21, fiber #218, trace 4bf92f35...` */
+const holderText = ({
+  connection,
+  fiber,
+  heldForMillis,
+  holder,
+  isLeakSuspected,
+  path,
+  place,
+  trace
+}: Holder): string => {
+  const who = path === undefined ? holder : `${path}${fiber === undefined ? "" : `  fiber #${fiber}`}`
+  const where = `${place === undefined ? "" : `  ${place}`}${trace === undefined ? "" : `  trace ${trace}`}`
+  return `connection ${connection} held ${seconds(heldForMillis)}  ${who}${where}${isLeakSuspected === true ? "  (a leak?)" : ""}`
+}
+
 /**
- * An acquire waited for its whole `acquireTimeout` and got no connection. `waitedMillis` is what it really waited: much
- * more than `timeoutMillis` means that the event loop was blocked.
+ * An acquire waited for its whole `acquireTimeout` and got no connection.
+ *
+ * - `waitedMillis`: what it really waited; much more than `timeoutMillis` means that the event loop was blocked.
+ * - `position`: its place in line when it came, from 1. `snapshot`: the pool when it gave up.
+ * - `diagnosis`, `summary`, `advice`: what is the matter, what shows it, and what to do. `holders`: who has had connections longest.
+ *
+ * `message` is one line; `report` (and `toString`) has the holders and all the advice on lines of their own.
  *
  * @category errors
  * @since 0.1.0
@@ -146,7 +242,11 @@ export class AcquireTimeout extends Schema.TaggedError<AcquireTimeout>("effect-p
   pool: Schema.String,
   timeoutMillis: Schema.Finite,
   waitedMillis: Schema.Finite,
-  diagnosis: TimeoutDiagnosis,
+  position: Schema.Int,
+  diagnosis: DiagnosisKind,
+  summary: Schema.String,
+  advice: Schema.Array(Schema.String),
+  holders: Schema.Array(Holder),
   snapshot: Snapshot,
   lastFailure: Schema.optionalKey(ConnectFailure),
   retryAfterSeconds: Schema.Int,
@@ -155,32 +255,27 @@ export class AcquireTimeout extends Schema.TaggedError<AcquireTimeout>("effect-p
   readonly code = "POOL_ACQUIRE_TIMEOUT"
 
   override get message(): string {
+    const first = this.advice[0]
+    return `${this.head}: ${this.summary}.${first === undefined ? "" : ` ${first}`}`
+  }
+
+  /** The same on several lines: the numbers, what is the matter, who holds what, and what to do. */
+  get report(): string {
+    const lines = [`${this.head}:`, `  ${this.summary}`]
+    for (const holder of this.holders) lines.push(`  ${holderText(holder)}`)
+    for (const advice of this.advice) lines.push(`  try: ${advice}`)
+    return [...lines, `  more: docs/errors.md#${this.diagnosis}`].join("\n")
+  }
+
+  private get head(): string {
     return (
-      `[pool ${this.pool}] no connection within ${seconds(this.timeoutMillis)} ` +
-      `(waited ${seconds(this.waitedMillis)}; ${numbers(this.snapshot)}): ${this.explanation}`
+      `[pool ${this.pool}] no connection within ${seconds(this.timeoutMillis)} (waited ${seconds(this.waitedMillis)}, ` +
+      `came as number ${this.position} in line; ${numbers(this.snapshot)}): ${this.diagnosis}`
     )
   }
 
-  private get explanation(): string {
-    switch (this.diagnosis) {
-      case "cannotConnect":
-        return (
-          `no further connection could be opened${this.lastFailure === undefined ? "" : `; ${attempts(this.lastFailure)}`}. ` +
-          `Check that the server is up and reachable from here; more connections would not help.`
-        )
-      case "connectingSlowly":
-        return (
-          `connections were still being opened or checked. Look at the time a connect takes (DNS, TLS, ` +
-          `authentication), and at minConnections, which opens them ahead of need.`
-        )
-      case "paused":
-        return `the pool is paused. It lends again as soon as it is resumed.`
-      case "allInUse":
-        return (
-          `every connection was in use. First look for work that holds a connection while it does something else, ` +
-          `then for slow queries; raise maxConnections (${this.snapshot.limit}) only if the server has room.`
-        )
-    }
+  override toString(): string {
+    return `${this._tag}: ${this.report}`
   }
 
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse.HttpServerResponse> {

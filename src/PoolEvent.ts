@@ -25,7 +25,7 @@ const at = Schema.Finite
  * - `connectFailed`: it never opened. `checkFailed`, `resetFailed`: the connector said so, or took too long.
  * - `died`: it ended by itself. `broken`: its borrower met an error that the connector calls fatal.
  * - `suspect`: its lease was interrupted or died, and the connector can neither check nor reset it.
- * - `invalidated`, `discarded`: a user asked. `maxLifetime`, `maxUses`, `idleTimeout`: retired.
+ * - `invalidated`, `discarded`: a user asked. `evicted`: an operator did. `maxLifetime`, `maxUses`, `idleTimeout`: retired.
  * - `recycled`: all connections were to be replaced. `resized`: the pool was made smaller. `unneeded`: the sizing policy keeps
  *   fewer.
  * - `poolClosed`: the pool closed. `drained`: the pool closed, and its borrower did not return it in time.
@@ -86,6 +86,8 @@ export type LeaseEnd = typeof LeaseEnd.Type
  *   while its fiber has `lease`).
  * - `SizingDecision`: the sizing policy wants `to` connections instead of `from`, and why. `SizingIgnored`: it was not followed,
  *   and why. `LimitChanged`: how many connections the server is taken to have room for has changed.
+ * - `LeakSuspected`: a lease runs for longer than `leakThreshold`; said once of each. `LeakReturned`: it came back all the same.
+ * - `OperatorAction`: somebody asked for something over the pool's API, whoever `actor` is.
  * - `EventsMissed`: whoever reads fell behind, and this many facts are gone.
  *
  * @category models
@@ -130,6 +132,9 @@ export const PoolEvent = Schema.TaggedUnion({
   SizingDecision: { at, from: Count, to: Count, reason: Schema.String },
   SizingIgnored: { at, reason: Schema.String },
   LimitChanged: { at, limit: Count, reason: Schema.String },
+  LeakSuspected: { at, lease: Id, connection: Id, held: Duration, holder: Schema.String },
+  LeakReturned: { at, lease: Id, connection: Id, held: Duration },
+  OperatorAction: { at, actor: Schema.String, action: Schema.String },
   EventsMissed: { at, count: Count }
 })
 

@@ -106,6 +106,8 @@ export class PoolStatus extends Schema.Class<PoolStatus>("effect-pool/PoolStatus
   /** Leases that are running: more than `inUse` where connections are shared. */
   leases: Count,
   acquired: Count,
+  /** Of those, the ones that found a connection at hand. */
+  acquiredAtOnce: Count,
   released: Count,
   timedOut: Count,
   cancelled: Count,
@@ -114,6 +116,11 @@ export class PoolStatus extends Schema.Class<PoolStatus>("effect-pool/PoolStatus
   deadlocked: Count,
   connectFailures: Count,
   retries: Count,
+  /** How long the first in line has waited, in milliseconds; 0 while nobody waits. */
+  oldestWaitMillis: Schema.Finite,
+  /** Leases that have run past `leakThreshold`: so far, and those of them that are still out. */
+  leaks: Count,
+  leaksNow: Count,
   /** More comes than is served, and has for longer than a burst. */
   isOverloaded: Schema.Boolean,
   /** How long leases last and connects take, in milliseconds, the recent ones weighing most; 0 before the first. */
@@ -150,6 +157,7 @@ export type ConnectionState = typeof ConnectionState.Type
  * - `idleForMillis`: since it was last returned or opened, while it is idle. `inUseForMillis`: since the oldest of its running
  *   leases began.
  * - `uses`: how often it has been lent. `leases`: those that are running. `holders`: who has them, the oldest first.
+ * - `lastOperation`: the operation that had its newest lease, whether or not that is over.
  * - `statistics`: what the connector counts of it, if it counts anything.
  *
  * @category models
@@ -164,6 +172,7 @@ export class ConnectionStatus extends Schema.Class<ConnectionStatus>("effect-poo
   uses: Count,
   leases: Count,
   holders: Schema.Array(Holder),
+  lastOperation: Schema.optionalKey(Schema.String),
   statistics: Schema.optionalKey(Schema.Record(Schema.String, Schema.Finite))
 }) {}
 

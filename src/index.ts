@@ -32,7 +32,19 @@ export * as PoolEvent from "./PoolEvent.ts"
 export * as PoolLayer from "./PoolLayer.ts"
 
 /** @since 0.1.0 */
+export * as PoolMetrics from "./PoolMetrics.ts"
+
+/** @since 0.1.0 */
+export * as PoolRegistry from "./PoolRegistry.ts"
+
+/** @since 0.1.0 */
+export * as PoolReport from "./PoolReport.ts"
+
+/** @since 0.1.0 */
 export * as PoolStatus from "./PoolStatus.ts"
+
+/** @since 0.1.0 */
+export * as PoolTracing from "./PoolTracing.ts"
 
 /** @since 0.1.0 */
 export * as Priority from "./Priority.ts"

@@ -19,6 +19,7 @@ const snapshot: PoolError.Snapshot = {
 
 const lastFailure: PoolError.ConnectFailure = {
   kind: "transient",
+  reason: "refused",
   message: "connect ECONNREFUSED 10.1.2.3:5432",
   at: 0,
   attempts: 4,
@@ -41,7 +42,11 @@ const errors: ReadonlyArray<PoolError.AcquireError> = [
     pool: "orders",
     timeoutMillis: 5000,
     waitedMillis: 5003,
-    diagnosis: "cannotConnect",
+    position: 3,
+    diagnosis: "cannot-connect",
+    summary: "no usable connection: 4 attempts to connect failed, the last with: connect ECONNREFUSED 10.1.2.3:5432",
+    advice: ["Check that the server is up and reachable from here: host, port, network."],
+    holders: [],
     snapshot,
     lastFailure,
     retryAfterSeconds: 8

@@ -147,7 +147,7 @@ describe("PoolLayer.Service", () => {
         seen.map(({ status }) => status),
         ["pass", "warn", "fail"]
       )
-      assert.match(seen[1]!.reasons[0]!, /all 1 connections are lent, and 1 wait/)
+      assert.match(seen[1]!.reasons[0]!, /^burst: .*1 of 1 connections in use.*1 waiting/)
       assert.match(seen[2]!.reasons[0]!, /no usable connection: \d+ attempts to connect failed/)
     })
   )

@@ -29,7 +29,7 @@ export type ConnectionState = "connecting" | "idle" | "inUse" | "resetting" | "c
  * - `connectFailed`: it never opened. `checkFailed`, `resetFailed`: the connector said so, or took too long.
  * - `died`: it ended by itself. `broken`: its borrower met an error that the connector calls fatal.
  * - `suspect`: its lease was interrupted or died, and the connector can neither check nor reset it.
- * - `invalidated`, `discarded`: a user asked. `maxLifetime`, `maxUses`, `idleTimeout`: retired.
+ * - `invalidated`, `discarded`: a user asked. `evicted`: an operator did. `maxLifetime`, `maxUses`, `idleTimeout`: retired.
  * - `recycled`: all connections were to be replaced. `resized`: the pool was made smaller. `unneeded`: the sizing policy keeps
  *   fewer.
  * - `poolClosed`: the pool closed. `drained`: the pool closed, and its borrower did not return it in time.
@@ -45,6 +45,7 @@ export const closeReasons = [
   "suspect",
   "invalidated",
   "discarded",
+  "evicted",
   "maxLifetime",
   "maxUses",
   "idleTimeout",

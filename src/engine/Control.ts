@@ -1,5 +1,5 @@
 /** What an operator, or the end of the scope, asks of a pool. */
-import type { CloseReason } from "./Connection.ts"
+import type { CloseReason, Connection } from "./Connection.ts"
 import type { Lease } from "./Lease.ts"
 import type { Ledger } from "./Ledger.ts"
 import { becomeReady } from "./Opening.ts"
@@ -73,6 +73,20 @@ export const drain = <A>(ledger: Ledger<A>, now: number): void => {
   for (const connection of ledger.connections) {
     if (connection.state === "inUse") ledger.condemn(connection, "poolClosed", now)
     else ledger.closeUnlent(connection, "poolClosed", now)
+  }
+}
+
+/** Closes one connection: when whoever has it lets go, or now and under its borrowers. */
+export const evict = <A>(
+  ledger: Ledger<A>,
+  connection: Connection<A>,
+  interruptsBorrowers: boolean,
+  now: number
+): void => {
+  ledger.condemn(connection, "evicted", now)
+  if (!interruptsBorrowers) return
+  for (const lease of ledger.leases.oldestFirst()) {
+    if (lease.connection === connection) revoke(ledger, lease, "evicted", now)
   }
 }
 

@@ -1,5 +1,6 @@
 import type { CloseReason, Connection } from "./Connection.ts"
 import type { Sweep } from "./BackgroundChecks.ts"
+import type { Lease } from "./Lease.ts"
 import type { FailureKind, PoolState, Refusal } from "./PoolState.ts"
 import type { Waiter } from "./Waiters.ts"
 
@@ -18,6 +19,8 @@ import type { Waiter } from "./Waiters.ts"
  * - `Warming`: a warmup batch has settled, and this many of the minimum are open.
  * - `PolicyFault`: the sizing policy threw, or answered nonsense. Worth a warning.
  * - `LimitLowered`: the server has no room for more connections, and the pool makes do with fewer for a while.
+ * - `LeakSuspected`: a lease (while its number is `id`) has run past the threshold; the text of the `fact` is still to be said.
+ *   `LeakReturned`: one of those has ended.
  * - `Swept`: an asked-for look at all idle connections is over.
  */
 export type Decision<A> =
@@ -34,6 +37,15 @@ export type Decision<A> =
   | { readonly _tag: "Swept"; readonly sweep: Sweep }
   | { readonly _tag: "PolicyFault"; readonly policy: string; readonly fault: string }
   | { readonly _tag: "LimitLowered"; readonly limit: number }
+  | { readonly _tag: "LeakSuspected"; readonly lease: Lease<A>; readonly id: number; readonly fact: number }
+  | {
+      readonly _tag: "LeakReturned"
+      readonly connection: Connection<A>
+      readonly lease: number
+      readonly heldFor: number
+      readonly holder: unknown
+      readonly place: unknown
+    }
   | { readonly _tag: "Spare" }
 
 /** So many places are kept for decisions to come. */

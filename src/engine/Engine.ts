@@ -16,6 +16,7 @@ import * as Control from "./Control.ts"
 import { deadlockAt } from "./Deadlock.ts"
 import type { Decision } from "./Decision.ts"
 import type { EngineOptions, LeaseOutcome } from "./EngineOptions.ts"
+import { findLeaks } from "./Leaks.ts"
 import * as Health from "./Health.ts"
 import type { Lease } from "./Lease.ts"
 import { Ledger } from "./Ledger.ts"
@@ -71,7 +72,7 @@ export class Engine<A> {
     if (ledger.isEnding) return Infinity
     const { connections, overdueChecks, waiters } = ledger
     let at = waiters.length > 0 ? waiters.firstDeadline : Infinity
-    if (ledger.state === "paused") return at
+    if (ledger.state === "paused") return ledger.leases.length > 0 ? Math.min(at, ledger.leaks.lookAt) : at
     if (connections.size > 0) at = Math.min(at, ledger.housekeepingAt)
     if (waiters.length > 0) at = Math.min(at, overdueChecks.nextAt(), deadlockAt(ledger), nextQuestionAt(ledger))
     return Math.min(at, nextBatchDue(ledger), unavailableAt(ledger))
@@ -210,13 +211,9 @@ export class Engine<A> {
   tick(now: number): void {
     const { ledger } = this
     if (ledger.isEnding) return
-    if (now >= ledger.housekeepingAt && ledger.state !== "paused") {
-      ledger.housekeepingAt = now + housekeepingInterval
-      Retirement.beginSecond(ledger, now)
-      measureSecond(ledger, now)
-      Retirement.retireIdle(ledger, now)
-      ledger.backgroundChecks.findDue(now)
-    }
+    // In a pause, too: whoever waits for borrowers to finish wants to know which of them does not.
+    if (now >= ledger.leaks.lookAt) findLeaks(ledger, now)
+    if (now >= ledger.housekeepingAt && ledger.state !== "paused") this.keepHouse(now)
     this.plan(now)
   }
 
@@ -254,6 +251,13 @@ export class Engine<A> {
     this.plan(now)
   }
 
+  /** Somebody wants this connection gone, and perhaps does not want to wait for whoever has it. */
+  evict(connection: Connection<A>, interruptsBorrowers: boolean, now: number): void {
+    if (this.ledger.isEnding) return
+    Control.evict(this.ledger, connection, interruptsBorrowers, now)
+    this.plan(now)
+  }
+
   /** Checks all idle connections, a few at a time. `Swept` says when that is done. */
   sweep(now: number): Sweep {
     const sweep = this.ledger.backgroundChecks.sweep(now)
@@ -275,6 +279,15 @@ export class Engine<A> {
 
   private plan(now: number): void {
     plan(this.ledger, now)
+  }
+
+  private keepHouse(now: number): void {
+    const { ledger } = this
+    ledger.housekeepingAt = now + housekeepingInterval
+    Retirement.beginSecond(ledger, now)
+    measureSecond(ledger, now)
+    Retirement.retireIdle(ledger, now)
+    ledger.backgroundChecks.findDue(now)
   }
 
   /** A borrower met an error after which the connection is of no use. */

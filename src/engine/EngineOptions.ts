@@ -8,6 +8,9 @@ export interface EngineOptions {
   readonly maxConnecting: number
   readonly maxWaiting: number
   readonly acquireTimeout: number
+  readonly connectTimeout: number
+  /** From here on a lease is suspected to be lost. */
+  readonly leakThreshold: number
   readonly checkAfterIdle: number
   readonly healthCheckInterval: number
   readonly idleTimeout: number

@@ -35,7 +35,10 @@ export const lifeFacts = [
   "NestedAcquire",
   "SizingDecision",
   "SizingIgnored",
-  "LimitChanged"
+  "LimitChanged",
+  "LeakSuspected",
+  "LeakReturned",
+  "OperatorAction"
 ] as const
 
 /** What is noted about leases. `Lent` is an acquire that found its connection at once: it stands for its beginning, too. */
@@ -100,6 +103,16 @@ class Ring {
     return slot
   }
 
+  /** The place of a fact that was noted a little while ago. */
+  find(sequence: number): number | undefined {
+    for (let index = this.written - 1; index >= Math.max(0, this.written - capacity); index--) {
+      const slot = index & (places - 1)
+      const found = this.numbers[slot * width]!
+      if (found <= sequence) return found === sequence ? slot : undefined
+    }
+    return undefined
+  }
+
   read(index: number, text: string | undefined): Fact {
     const { numbers } = this
     const place = (index & (places - 1)) * width
@@ -150,10 +163,18 @@ export class FlightRecorder {
     at: number,
     { connection = 0, lease = 0, acquire = 0, duration = 0, detail = 0 } = {},
     text?: string
-  ): void {
-    const slot = this.life.write(++this.sequence, lifeCodes[name], at, connection, lease, acquire, duration, detail)
+  ): number {
+    const sequence = ++this.sequence
+    const slot = this.life.write(sequence, lifeCodes[name], at, connection, lease, acquire, duration, detail)
     this.texts[slot] = text
     if (this.onFact !== undefined) this.wake()
+    return sequence
+  }
+
+  /** Says in words what was noted without. What has been overwritten meanwhile is not there to be said anything of. */
+  describe(sequence: number, text: string): void {
+    const slot = this.life.find(sequence)
+    if (slot !== undefined) this.texts[slot] = text
   }
 
   // Leases, on the fast path.

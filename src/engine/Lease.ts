@@ -26,6 +26,8 @@ export class Lease<A> {
   servedTo: Waiter<A> | undefined = undefined
   /** Whoever holds it. The engine never looks into it. */
   holder: unknown = undefined
+  /** Where it was borrowed, as whoever drives the engine knows it. Of the last loan, while none is running. */
+  place: unknown = undefined
   /** Whatever whoever drives the engine keeps with the record, from one loan to the next. */
   attached: unknown = undefined
 

@@ -3,12 +3,14 @@
  * whoever drives the engine for what is to be done; none of them decides whether it is to be made.
  */
 import { BackgroundChecks } from "./BackgroundChecks.ts"
-import { type CloseReason, Connection } from "./Connection.ts"
+import { type CloseReason, closeReasons, Connection } from "./Connection.ts"
 import { type Decision, Decisions } from "./Decision.ts"
 import { Demand } from "./Demand.ts"
+import { Durations } from "./Durations.ts"
 import { type Counters, type EngineOptions, type LeaseEnd, noCounts } from "./EngineOptions.ts"
-import { detailCode, FlightRecorder } from "./FlightRecorder.ts"
+import { detailCode, details, FlightRecorder } from "./FlightRecorder.ts"
 import { IdleConnections } from "./IdleConnections.ts"
+import { endLeak, Leaks } from "./Leaks.ts"
 import { Lease, Leases } from "./Lease.ts"
 import { type Outage, Outages } from "./Outage.ts"
 import { OverdueChecks } from "./OverdueChecks.ts"
@@ -36,6 +38,15 @@ export class Ledger<A> {
   readonly backgroundChecks: BackgroundChecks<A>
   readonly decisions = new Decisions<A>()
   readonly demand = new Demand()
+  /** How long acquires waited that had to, leases lasted and connects took. */
+  readonly waitTimes: Durations
+  readonly useTimes: Durations
+  readonly connectTimes: Durations
+  readonly leaks: Leaks<A>
+  /** How many connections were closed for which reason, those that never opened included. */
+  readonly closedFor: Record<CloseReason, number> = zeros(closeReasons)
+  /** How many acquires failed for which reason. */
+  readonly failedFor: Record<AcquireFailure, number> = zeros(details.AcquireFailed)
   readonly serverLimit = new ServerLimit()
   readonly shedding: Shedding
   readonly sizing: Sizing<A>
@@ -79,6 +90,8 @@ export class Ledger<A> {
   hasBeenReady = false
   /** Since when every place has been lent to somebody who may be waiting for another. */
   stuckSince: number | undefined = undefined
+  /** When a deadlock was last broken. */
+  deadlockAt = -Infinity
   /** While the pool is paused, acquires fail instead of waiting. */
   failsWhilePaused = false
   private lastConnection = 0
@@ -90,6 +103,10 @@ export class Ledger<A> {
     this.maxConnections = options.maxConnections
     this.maxConnecting = options.maxConnecting
     this.housekeepingAt = now + 1000
+    this.leaks = new Leaks(now)
+    this.waitTimes = new Durations([options.acquireTimeout])
+    this.useTimes = new Durations([options.leakThreshold])
+    this.connectTimes = new Durations([options.connectTimeout])
     this.backgroundChecks = new BackgroundChecks(this)
     this.shedding = new Shedding(options.shedding)
     this.sizing = new Sizing(this, options.sizing, now)
@@ -192,6 +209,7 @@ export class Ledger<A> {
     connection.expiresAt = now + maxLifetime
     connection.retireAt = now + maxLifetime * (1 - lifetimeJitter * random())
     this.demand.opened(now - connection.createdAt)
+    this.connectTimes.note(now - connection.createdAt)
     this.recorder.noteLife("ConnectionReady", now, {
       connection: connection.id,
       duration: now - connection.createdAt
@@ -237,6 +255,7 @@ export class Ledger<A> {
   endLease(lease: Lease<A>, end: LeaseEnd, now: number): void {
     const { connection } = lease
     this.leases.ended(lease)
+    if (this.leaks.suspected.size > 0) endLeak(this, lease, end === "revoked", now)
     this.demand.ended(lease.since, now, this.inUse, lease.servedTo === undefined)
     // One that its waiter has not taken is nobody's yet, and neither its beginning nor its end is news.
     if (lease.servedTo === undefined) this.noteReleased(lease, lease.id, end, now)
@@ -254,6 +273,7 @@ export class Ledger<A> {
 
   noteReleased(lease: Lease<A>, id: number, end: LeaseEnd, now: number): void {
     this.counters.released++
+    this.useTimes.note(now - lease.since)
     this.recorder.released(now, id, lease.connection.id, now - lease.since, end)
   }
 
@@ -394,6 +414,7 @@ export class Ledger<A> {
     connection.state = "closed"
     this.closing--
     if (connection.openedAt !== undefined) this.counters.closed++
+    this.closedFor[connection.closedFor!]++
     this.connections.delete(connection)
     this.recorder.noteLife("ConnectionClosed", now, {
       connection: connection.id,
@@ -463,6 +484,7 @@ export class Ledger<A> {
   }
 
   refuse(waiter: Waiter<A>, refusal: Refusal, now: number): void {
+    waiter.waitingWithIt = this.waiters.length
     this.waiters.remove(waiter)
     waiter.state = "refused"
     this.leaveLine(waiter)
@@ -474,9 +496,15 @@ export class Ledger<A> {
     const { counters } = this
     if (refusal === "timeout") counters.timedOut++
     else if (refusal === "overloaded" || refusal === "shed") counters.shed++
-    else if (refusal === "deadlock") counters.deadlocked++
+    else if (refusal === "deadlock") this.noteDeadlock(now)
     else counters.refused++
+    this.failedFor[refusal]++
     this.recorder.failed(now, acquire, now - enqueuedAt, refusal)
+  }
+
+  private noteDeadlock(now: number): void {
+    this.counters.deadlocked++
+    this.deadlockAt = now
   }
 
   refuseAll(refusal: Refusal, now: number): void {
@@ -502,6 +530,11 @@ export class Ledger<A> {
     }
   }
 }
+
+type AcquireFailure = (typeof details.AcquireFailed)[number]
+
+const zeros = <Name extends string>(names: ReadonlyArray<Name>): Record<Name, number> =>
+  Object.fromEntries(names.map((name) => [name, 0])) as Record<Name, number>
 
 const addLeaseRecord = <A>(connection: Connection<A>): Lease<A> =>
   (connection.leaseRecords = new Lease(connection, connection.leaseRecords))

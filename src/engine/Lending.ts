@@ -43,6 +43,7 @@ export const enqueue = <A>(ledger: Ledger<A>, waiter: Waiter<A>, now: number): R
     return refusal
   }
   waiter.deadline = now + ledger.options.acquireTimeout
+  waiter.position = ledger.waiters.ahead(waiter) + 1
   ledger.waiters.push(waiter)
   if (ledger.waiters.length === 1) ledger.demand.lineBegins(now, ledger.acquires)
   if (waiter.held.length > 0) {
@@ -78,6 +79,7 @@ export const take = <A>(ledger: Ledger<A>, waiter: Waiter<A>): Lease<A> | undefi
   waiter.state = "taken"
   ledger.counters.acquired++
   const { acquire, enqueuedAt, leaseId } = waiter
+  ledger.waitTimes.note(lease.since - enqueuedAt)
   ledger.recorder.acquired(lease.since, acquire, leaseId, lease.connection.id, lease.since - enqueuedAt)
   if (lease.id === leaseId) {
     if (!waiter.isWoken) lease.connection.untold--
@@ -96,6 +98,7 @@ export const cancel = <A>(ledger: Ledger<A>, waiter: Waiter<A>, now: number): vo
   } else if (waiter.state === "served") returnUntouched(ledger, waiter, now)
   waiter.state = "cancelled"
   ledger.counters.cancelled++
+  ledger.failedFor.cancelled++
   ledger.recorder.failed(now, waiter.acquire, now - waiter.enqueuedAt, "cancelled")
 }
 

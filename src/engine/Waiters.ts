@@ -18,6 +18,9 @@ export abstract class Waiter<A> {
   /** The number of its acquire: of two waiters, the one with the lower number came first. */
   acquire = 0
   enqueuedAt = 0
+  /** Its place in line when it came, from 1; and how many waited, itself included, when it was refused. */
+  position = 1
+  waitingWithIt = 0
   /** The absolute end of its patience: queue, connect and check together. */
   deadline = Infinity
   /** It wants a connection to itself, where connections are shared. */

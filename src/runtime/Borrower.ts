@@ -33,9 +33,11 @@ export class Borrower<A, B = unknown, E = unknown, R = unknown> extends Waiter<R
 
   /** Served: the fiber goes on by taking its lease. */
   goOn(): void {
-    const { hold, runtime } = this
+    const { hold, lease, runtime } = this
+    const isSlow = lease !== undefined && lease.since - this.enqueuedAt >= runtime.slowWait
     this.resume(
       Effect.withFiber<B, E | PoolClosed, R>((fiber) => {
+        if (isSlow) noteSlowWait(this, fiber)
         const lease = runtime.engine.take(this)
         return lease === undefined
           ? Effect.fail(new PoolClosed({ pool: runtime.name }))
@@ -43,4 +45,18 @@ export class Borrower<A, B = unknown, E = unknown, R = unknown> extends Waiter<R
       })
     )
   }
+}
+
+/** Whoever reads the trace of a slow request sees here that it was the pool it waited for, and how long. */
+const noteSlowWait = <A, B, E, R>(
+  { enqueuedAt, lease, position, runtime }: Borrower<A, B, E, R>,
+  { cache }: Fiber.Fiber<unknown, unknown>
+): void => {
+  const { span } = cache
+  if (span?._tag !== "Span") return
+  span.event("pool.waited", runtime.clock.currentTimeNanosUnsafe(), {
+    "db.client.connection.pool.name": runtime.name,
+    "effect_pool.wait_ms": Math.round((lease?.since ?? enqueuedAt) - enqueuedAt),
+    "effect_pool.position": position
+  })
 }

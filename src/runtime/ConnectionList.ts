@@ -1,7 +1,7 @@
 import type { Connection } from "../engine/Connection.ts"
 import type { Lease } from "../engine/Lease.ts"
 import { ConnectionStatus } from "../PoolStatus.ts"
-import { holderOf } from "./HolderNames.ts"
+import { holderOf, operationOf, type Place } from "./HolderNames.ts"
 import type { PoolRuntime } from "./PoolRuntime.ts"
 import type { Resource } from "./Resource.ts"
 
@@ -12,7 +12,7 @@ export const connectionList = <A>(runtime: PoolRuntime<A>): ReadonlyArray<Connec
 }
 
 const statusOf = <A>(
-  { connector }: PoolRuntime<A>,
+  { connector, engine }: PoolRuntime<A>,
   connection: Connection<Resource<A>>,
   now: number
 ): ConnectionStatus => {
@@ -30,9 +30,19 @@ const statusOf = <A>(
     ...(oldest === undefined ? {} : { inUseForMillis: since(oldest.since, now) }),
     uses,
     leases: leases.length,
-    holders: leases.map((lease) => holderOf(lease as Lease<unknown>, now)),
+    ...(uses > 0 && { lastOperation: operationOf(newestPlace(connection)) }),
+    holders: leases.map((lease) => holderOf(lease as Lease<unknown>, now, engine.ledger.leaks.suspected)),
     ...(statistics === undefined ? {} : { statistics })
   })
+}
+
+/** Where its newest lease was borrowed, over or not. */
+const newestPlace = <A>({ leaseRecords }: Connection<A>): Place | undefined => {
+  let newest = leaseRecords
+  for (let lease = leaseRecords; lease !== undefined; lease = lease.sibling) {
+    if (newest === undefined || lease.since > newest.since) newest = lease
+  }
+  return newest?.place as Place | undefined
 }
 
 /** The oldest first. */

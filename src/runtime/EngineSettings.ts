@@ -15,6 +15,8 @@ export const engineOptions = <A>(
   maxConnecting: config.maxConnecting,
   maxWaiting: config.maxWaiting,
   acquireTimeout: Duration.toMillis(config.acquireTimeout),
+  connectTimeout: Duration.toMillis(config.connectTimeout),
+  leakThreshold: Duration.toMillis(config.leakThreshold),
   checkAfterIdle: Duration.toMillis(config.checkAfterIdle),
   healthCheckInterval: Duration.toMillis(config.healthCheckInterval),
   idleTimeout: Duration.toMillis(config.idleTimeout),

@@ -30,20 +30,37 @@ export const events = <A>(runtime: PoolRuntime<A>): Stream.Stream<PoolEvent> =>
     })
   )
 
+/** Everything that is still known after a fact, each with its number. */
+export const eventsSince = <A>(runtime: PoolRuntime<A>, sequence: number) => {
+  const { recorder } = runtime.engine.ledger
+  const { facts, missed } = recorder.since(sequence)
+  const toWallTime = wallTimeOf(runtime)
+  const events = facts.flatMap((fact) =>
+    eventsOf(fact, toWallTime).map((event) => ({ sequence: fact.sequence, event }))
+  )
+  // At the beginning nobody has missed anything.
+  return { events, missed: sequence === 0 ? 0 : missed, last: recorder.last }
+}
+
+const wallTimeOf = <A>(runtime: PoolRuntime<A>): number => runtime.clock.currentTimeMillisUnsafe() - runtime.now()
+
 const eventsAfter = <A>(runtime: PoolRuntime<A>, sequence: number, saysMissed = false): ReadonlyArray<PoolEvent> => {
   const { facts, missed } = runtime.engine.ledger.recorder.since(sequence)
   if (facts.length === 0) return []
-  const toWallTime = runtime.clock.currentTimeMillisUnsafe() - runtime.now()
+  const toWallTime = wallTimeOf(runtime)
   const events: Array<PoolEvent> = []
   if (saysMissed && missed > 0) {
     events.push({ _tag: "EventsMissed", at: facts[0]!.at + toWallTime, count: missed })
   }
-  for (const fact of facts) {
-    // A lease without a wait is one fact and two events.
-    if (fact.name === "Lent") events.push({ _tag: "AcquireStarted", at: fact.at + toWallTime, acquire: fact.acquire })
-    events.push(eventOf(fact, fact.at + toWallTime))
-  }
+  for (const fact of facts) events.push(...eventsOf(fact, toWallTime))
   return events
+}
+
+const eventsOf = (fact: Fact, toWallTime: number): ReadonlyArray<PoolEvent> => {
+  const at = fact.at + toWallTime
+  const event = eventOf(fact, at)
+  // A lease without a wait is one fact and two events.
+  return fact.name === "Lent" ? [{ _tag: "AcquireStarted", at, acquire: fact.acquire }, event] : [event]
 }
 
 const eventOf = (fact: Fact, at: number): PoolEvent => {
@@ -104,9 +121,21 @@ const eventOf = (fact: Fact, at: number): PoolEvent => {
       return { _tag: name, at, reason: fact.text ?? "" }
     case "LimitChanged":
       return { _tag: name, at, limit: lease, reason: fact.text ?? "" }
+    case "LeakSuspected":
+      return { _tag: name, at, lease, connection, held: duration, holder: fact.text ?? "an unknown fiber" }
+    case "LeakReturned":
+      return { _tag: name, at, lease, connection, held: duration }
+    case "OperatorAction":
+      return { _tag: name, at, ...operatorAction(fact.text) }
     case "NestedAcquire":
       return { _tag: name, at, acquire, lease, connection }
   }
+}
+
+/** One text keeps both: who, and on the lines after it, what. */
+const operatorAction = (text = "") => {
+  const [actor = "", ...action] = text.split("\n")
+  return { actor, action: action.join(" ") }
 }
 
 /** Those who have read everything and wait for more. They are woken in a later turn, never by the step that is being noted. */

@@ -2,12 +2,15 @@ import * as Cause from "effect/Cause"
 import { hasProperty, isError, isString } from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { type ConnectFailure, FailureKind } from "../PoolError.ts"
+import { type ConnectFailure, FailureKind, FailureReason } from "../PoolError.ts"
 import type { BoundConnector } from "./BoundConnector.ts"
+import { reasonFor } from "./FailureReasons.ts"
+import { presentable, redacted } from "./Redaction.ts"
 
 /** A failed attempt to connect, with the connector's own error. */
 export interface Failure {
   readonly kind: FailureKind
+  readonly reason: FailureReason
   readonly message: string
   readonly cause: unknown
   /** Wall time in milliseconds. */
@@ -57,14 +60,34 @@ const isFailureKind = Schema.is(FailureKind)
 
 export const failureOf = <A>(connector: BoundConnector<A>, cause: Cause.Cause<unknown>, at: number): Failure => {
   const error = Cause.squash(cause)
-  return { kind: kindOf(connector, cause), message: describe(error), cause: error, at }
+  const kind = kindOf(connector, cause)
+  const text = describe(error)
+  // A stranger's error may be anything: what cannot be looked into has no code either.
+  const reason = Result.getOrElse(
+    Result.try(() => reasonFor(error, kind, text)),
+    (): FailureReason => "other"
+  )
+  return { kind, reason, message: redacted(text), cause: shown(error), at }
 }
+
+/** What cannot be looked into may have a secret in it, and is not handed on. */
+const shown = (error: unknown): unknown =>
+  Result.getOrElse(
+    Result.try(() => presentable(error)),
+    () => new Error("an error that cannot be shown")
+  )
 
 /** How many different failures of an outage are remembered. */
 const remembered = 5
 
+const zeros = (): Record<FailureReason, number> =>
+  Object.fromEntries(FailureReason.literals.map((reason) => [reason, 0])) as Record<FailureReason, number>
+
 /** The failed attempts to connect since the last success, by what they said. */
 export class FailureLog {
+  /** How many attempts failed, and how many were made after a failure, for which reason, since the pool was made. */
+  readonly failed: Record<FailureReason, number> = zeros()
+  readonly retried: Record<FailureReason, number> = zeros()
   private failures: Array<{ readonly failure: Failure; readonly count: number }> = []
 
   /** The last one, if connects fail now. */
@@ -73,10 +96,16 @@ export class FailureLog {
   }
 
   note(failure: Failure): void {
-    const { kind, message } = failure
+    const { kind, message, reason } = failure
+    this.failed[reason]++
     const same = this.failures.find((other) => other.failure.kind === kind && other.failure.message === message)
     const others = this.failures.filter((other) => other !== same)
     this.failures = [...others.slice(1 - remembered), { failure, count: (same?.count ?? 0) + 1 }]
+  }
+
+  /** An attempt is made because of the last failure. */
+  noteRetry(): void {
+    this.retried[this.last?.reason ?? "other"]++
   }
 
   clear(): void {
@@ -94,11 +123,12 @@ export const endedEarly = "connections end as soon as they are open"
 
 /** The failure as it stands in errors and status. */
 export const toConnectFailure = (
-  { at, kind, message }: Pick<Failure, "at" | "kind" | "message">,
+  { at, kind, message, reason }: Pick<Failure, "at" | "kind" | "message" | "reason">,
   attempts: number,
   retryInMillis: number | undefined
 ): ConnectFailure => ({
   kind,
+  reason,
   message,
   at,
   attempts,

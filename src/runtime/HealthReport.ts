@@ -1,5 +1,6 @@
 import { HealthStatus } from "../PoolStatus.ts"
 import type { PoolRuntime } from "./PoolRuntime.ts"
+import { findingOf } from "./Diagnoses.ts"
 import { lastFailureOf } from "./Refusals.ts"
 
 /** Whether the pool does its work, and if not, why. */
@@ -35,15 +36,12 @@ const reasonToFail = <A>(runtime: PoolRuntime<A>): string | undefined => {
 }
 
 const reasonsToWarn = <A>(runtime: PoolRuntime<A>): ReadonlyArray<string> => {
-  const { counters, idle, inUse, limit, shedding, state, usable, waiting } = runtime.engine.ledger
-  const failure = failureText(runtime)
-  const reasons: Array<string> = []
-  if (state === "paused") reasons.push("an operator has paused the pool")
-  if (failure !== undefined)
-    reasons.push(`${failure}; ${usable} usable connection${usable === 1 ? " is" : "s are"} left`)
-  if (state === "ready" && waiting > 0 && idle.length === 0 && inUse >= limit) {
-    reasons.push(`all ${limit} connections are lent, and ${waiting} wait for one`)
-  }
+  const { counters, inUse, limit, shedding, state } = runtime.engine.ledger
+  const { diagnosis } = findingOf(runtime)
+  const { kind, summary } = diagnosis
+  // That somebody waits for a moment while a connection opens is the pool at work.
+  const isNoNews = kind === "healthy" || (kind === "burst" && inUse < limit)
+  const reasons = isNoNews ? [] : [`${kind}: ${summary}`]
   if (state === "ready" && shedding.isOverloaded) {
     reasons.push(`overloaded: more comes than is served; ${counters.shed} have been refused so far`)
   }

@@ -19,6 +19,7 @@ import type { Sweep } from "../engine/BackgroundChecks.ts"
 import type { Connection } from "../engine/Connection.ts"
 import type { Decision } from "../engine/Decision.ts"
 import { Engine } from "../engine/Engine.ts"
+import type { Lease } from "../engine/Lease.ts"
 import type { PoolConfig } from "../PoolConfig.ts"
 import type { ConnectError } from "../PoolError.ts"
 import { Backoff } from "./Backoff.ts"
@@ -28,9 +29,12 @@ import { engineOptions } from "./EngineSettings.ts"
 import { Readers } from "./Events.ts"
 import { FailureLog } from "./Failures.ts"
 import { PoolTime } from "./PoolTime.ts"
+import { Operations } from "./Operations.ts"
 import { refusalError } from "./Refusals.ts"
 import {
   reportChange,
+  reportLeak,
+  reportLeakReturned,
   reportLimitLowered,
   reportNested,
   reportPolicyFault,
@@ -53,6 +57,16 @@ export class PoolRuntime<A> {
   readonly time: PoolTime
   readonly failures = new FailureLog()
   readonly readers: Readers<A>
+  readonly operations = new Operations()
+  /** Wall time when the pool was made. */
+  readonly since: number
+  /** Where connections are borrowed is noted with a stack, because an operator wants to know; until when, in wall time. */
+  capturesStacks = false
+  capturesStacksUntil: number | undefined = undefined
+  /** Called once, when the pool has closed. */
+  onClosed: (() => void) | undefined = undefined
+  /** From this wait on it is worth an event on the borrower's span, in milliseconds. */
+  readonly slowWait: number
   /** Borrowers leave a note of what they hold, so that a nested acquire is seen. */
   readonly watchesNesting: boolean
   readonly forbidsNesting: boolean
@@ -75,6 +89,8 @@ export class PoolRuntime<A> {
   private isScheduled = false
   private alarm: Fiber.Fiber<unknown, unknown> | undefined = undefined
   private alarmAt = Infinity
+  /** The latest that a timer was in the last seconds, and when that was. */
+  private late = { at: -Infinity, by: 0 }
 
   constructor(options: {
     readonly name: string
@@ -83,13 +99,16 @@ export class PoolRuntime<A> {
     readonly context: Context.Context<never>
     readonly clock: Clock.Clock
     readonly random: () => number
+    readonly slowWait: number
   }) {
-    const { clock, config, connector, context, name, random } = options
+    const { clock, config, connector, context, name, random, slowWait } = options
     this.name = name
     this.config = config
     this.connector = connector
     this.context = context
+    this.slowWait = slowWait
     this.clock = clock
+    this.since = clock.currentTimeMillisUnsafe()
     this.dispatcher = Context.get(context, Scheduler.Scheduler).makeDispatcher()
     this.time = new PoolTime(clock, this.dispatcher)
     this.backoff = new Backoff(this)
@@ -242,6 +261,7 @@ export class PoolRuntime<A> {
       }
       case "Open":
         decision.connection.resource = new Resource()
+        if (decision.connection.probeOf !== undefined) this.failures.noteRetry()
         this.fork(connect(this, decision.connection))
         return
       case "Check":
@@ -269,6 +289,10 @@ export class PoolRuntime<A> {
         return reportPolicyFault(this, decision.policy, decision.fault)
       case "LimitLowered":
         return reportLimitLowered(this, decision.limit)
+      case "LeakSuspected":
+        return reportLeak(this, decision.lease as Lease<unknown>, decision.fact)
+      case "LeakReturned":
+        return reportLeakReturned(this, decision)
       case "Spare":
         // Whoever shares out the budget looks after every turn of the loop.
         return
@@ -289,6 +313,8 @@ export class PoolRuntime<A> {
     if (state === "draining") Deferred.doneUnsafe(this.firstConnect, Exit.void)
     reportChange(this, state, from)
     if (state === "closed") {
+      // Whoever awaits the end goes on within the next step, and must not find the pool among those that live.
+      this.onClosed?.()
       this.closed.openUnsafe()
       // In a later turn: the last close is running on one of them.
       this.later(() => {
@@ -324,6 +350,33 @@ export class PoolRuntime<A> {
     if (this.isDebugging) this.log("Debug", message, annotations(), ...details)
   }
 
+  /** The same for a message that takes some work. */
+  debugLazily(message: () => string, annotations: Readonly<Record<string, unknown>>): void {
+    if (this.isDebugging) this.log("Debug", message(), annotations)
+  }
+
+  /** How late a timer was in the last seconds: the event loop had no time for it. */
+  lateBy(now: number): number {
+    return now - this.late.at < latenessTold ? this.late.by : 0
+  }
+
+  private noteLate(now: number): void {
+    const by = Math.max(0, now - this.alarmAt)
+    if (by >= this.lateBy(now)) this.late = { at: now, by }
+  }
+
+  /** Notes a stack with every lease for a while. Zero ends it. */
+  captureStacks(duration: Duration.Duration): void {
+    const until = this.clock.currentTimeMillisUnsafe() + Duration.toMillis(duration)
+    this.capturesStacks = Duration.isGreaterThan(duration, Duration.zero)
+    this.capturesStacksUntil = this.capturesStacks ? until : undefined
+    const end = Effect.sync(() => {
+      // Asked again meanwhile, it is for that to end it.
+      if (this.capturesStacksUntil === until) this.captureStacks(Duration.zero)
+    })
+    if (this.capturesStacks) this.fork(Effect.delay(end, duration))
+  }
+
   /** One timer for all deadlines, moved only when something is due earlier than it. */
   private setAlarm(): void {
     const at = this.engine.wakeAt()
@@ -333,8 +386,11 @@ export class PoolRuntime<A> {
     this.alarm = this.fork(
       Effect.delay(
         Effect.sync(() => {
+          const now = this.now()
+          this.noteLate(now)
           this.alarmAt = Infinity
-          this.transition(() => this.engine.tick(this.now()))
+          this.operations.look(this.engine.ledger, now)
+          this.transition(() => this.engine.tick(now))
         }),
         // Rounded up: timers have whole milliseconds, and waking early would wake again.
         Math.max(1, Math.ceil(at - this.now()))
@@ -342,6 +398,9 @@ export class PoolRuntime<A> {
     )
   }
 }
+
+/** For so long a timer that was late is remembered, in milliseconds. */
+const latenessTold = 10_000
 
 const isIdentifiable = (value: unknown): boolean =>
   (typeof value === "object" && value !== null) || typeof value === "function"

@@ -12,9 +12,9 @@ import {
   PoolDeadlock,
   PoolOverloaded,
   ServiceUnavailable,
-  type Snapshot,
-  type TimeoutDiagnosis
+  type Snapshot
 } from "../PoolError.ts"
+import { findingOf } from "./Diagnoses.ts"
 import { endedEarly, toConnectFailure } from "./Failures.ts"
 import { holderName, holderOf } from "./HolderNames.ts"
 import type { PoolRuntime } from "./PoolRuntime.ts"
@@ -44,14 +44,13 @@ export const lastFailureOf = <A>(runtime: PoolRuntime<A>): ConnectFailure | unde
   if (outage === undefined) return undefined
   const now = runtime.now()
   const at = runtime.clock.currentTimeMillisUnsafe() - (now - outage.since)
-  const failure = runtime.failures.last ?? { kind: "transient" as const, message: endedEarly, at }
+  const failure = runtime.failures.last ?? {
+    kind: "transient" as const,
+    reason: "reset" as const,
+    message: endedEarly,
+    at
+  }
   return toConnectFailure(failure, outage.failures, outage.nextProbeAt && outage.nextProbeAt - now)
-}
-
-const diagnose = <A>(ledger: Ledger<A>): TimeoutDiagnosis => {
-  if (ledger.state === "paused") return "paused"
-  if (ledger.outage !== undefined) return "cannotConnect"
-  return ledger.inUse + ledger.resetting >= ledger.limit ? "allInUse" : "connectingSlowly"
 }
 
 /** Everyone who holds and waits; the one who is refused first, since he closes the cycle. */
@@ -81,16 +80,23 @@ export const refusalError = <A>(
   const cause = runtime.failures.last === undefined ? {} : { cause: runtime.failures.last.cause }
   const failure = lastFailure === undefined ? {} : { lastFailure, ...cause }
   switch (refusal) {
-    case "timeout":
+    case "timeout": {
+      const { diagnosis, holders } = findingOf(runtime, waiter)
       return new AcquireTimeout({
         pool: name,
         timeoutMillis: ledger.options.acquireTimeout,
         waitedMillis: waiter === undefined ? 0 : Math.round(runtime.now() - waiter.enqueuedAt),
-        diagnosis: diagnose(ledger),
-        snapshot: snapshotOf(ledger),
+        position: waiter?.position ?? 1,
+        diagnosis: diagnosis.kind,
+        summary: diagnosis.summary,
+        advice: diagnosis.advice,
+        holders,
+        // As long as the line was when it left: of all who ran out of time together, the first would else find it empty.
+        snapshot: { ...snapshotOf(ledger), waiting: waiter?.waitingWithIt ?? ledger.waiting },
         retryAfterSeconds: secondsToProbe(lastFailure),
         ...failure
       })
+    }
     case "unavailable":
       return new ServiceUnavailable({
         pool: name,

@@ -1,9 +1,12 @@
 /** What the pool tells its operator, in the log and at the level that it deserves. */
+import type { Decision } from "../engine/Decision.ts"
+import type { Lease } from "../engine/Lease.ts"
 import type { PoolState } from "../engine/PoolState.ts"
 import type { Waiter } from "../engine/Waiters.ts"
-import type { AcquireError } from "../PoolError.ts"
-import { holderName, holderOf } from "./HolderNames.ts"
+import type { AcquireError, AcquireTimeout } from "../PoolError.ts"
+import { hasEnded, holderName, holderOf, type Place } from "./HolderNames.ts"
 import type { PoolRuntime } from "./PoolRuntime.ts"
+import { redacted } from "./Redaction.ts"
 
 /** One warning about nested acquires in this time, in milliseconds: under load each of them would be one. */
 const nestedEvery = 60_000
@@ -72,6 +75,39 @@ export const reportNested = <A>(runtime: PoolRuntime<A>, { held, holder }: Waite
   )
 }
 
+/** One lease that has run for long: said once of each, and again when it comes back. */
+export const reportLeak = <A>(runtime: PoolRuntime<A>, lease: Lease<unknown>, fact: number): void => {
+  const { ledger } = runtime.engine
+  const held = holderOf(lease, runtime.now(), ledger.leaks.suspected)
+  const { connection, heldForMillis, holder, path, place } = held
+  const who = `${path ?? holder}${place === undefined ? "" : ` (${place})`}`
+  ledger.recorder.describe(fact, who)
+  const ended = hasEnded(lease.holder) ? "; its fiber has ended, and the scope it borrowed in is still open" : ""
+  runtime.log("Warn", `leak suspected: ${who} has held connection ${connection} for ${heldForMillis} ms${ended}`, {
+    ...held
+  })
+}
+
+export const reportLeakReturned = <A>(
+  runtime: PoolRuntime<A>,
+  { connection, heldFor, holder, lease, place }: Extract<Decision<unknown>, { readonly _tag: "LeakReturned" }>
+): void =>
+  runtime.log(
+    "Info",
+    `no leak: ${holderName(holder, place as Place | undefined)} has returned connection ${connection.id} after ${Math.round(heldFor)} ms`,
+    { connection: connection.id, lease }
+  )
+
+/** Whoever looks at an incident wants to know what somebody has done about it. */
+export const reportOperatorAction = <A>(
+  runtime: PoolRuntime<A>,
+  { action, actor }: { readonly actor: string; readonly action: string }
+): void => {
+  const [who, what] = [redacted(actor), redacted(action)]
+  runtime.engine.ledger.recorder.noteLife("OperatorAction", runtime.now(), {}, `${who}\n${what}`)
+  runtime.log("Warn", `operator ${who}: ${what}`, { actor: who, action: what })
+}
+
 /** Said once: the status counts the others. */
 export const reportPolicyFault = <A>(runtime: PoolRuntime<A>, policy: string, fault: string): void =>
   runtime.log("Warn", `the sizing policy ${policy} is not followed when ${fault}; the default decides instead`, {
@@ -83,7 +119,28 @@ export const reportLimitLowered = <A>(runtime: PoolRuntime<A>, limit: number): v
     limit
   })
 
+/** One timeout in full in this time, in milliseconds; the others are counted. */
+const timeoutEvery = 10_000
+
+const lastTimeout = new WeakMap<object, { at: number; untold: number }>()
+
 export const reportRefusal = <A>(runtime: PoolRuntime<A>, error: AcquireError): void => {
   if (error._tag === "PoolDeadlock") runtime.log("Warn", error.message)
-  else runtime.debug(error.message, () => ({ error: error._tag }))
+  else if (error._tag === "AcquireTimeout") reportTimeout(runtime, error)
+  else runtime.debugLazily(() => error.message, { error: error._tag })
+}
+
+const reportTimeout = <A>(runtime: PoolRuntime<A>, error: AcquireTimeout): void => {
+  const now = runtime.now()
+  const last = lastTimeout.get(runtime)
+  if (last !== undefined && now - last.at < timeoutEvery) {
+    last.untold++
+    return
+  }
+  const untold = last?.untold ?? 0
+  lastTimeout.set(runtime, { at: now, untold: 0 })
+  runtime.log("Warn", `${error.report}${untold === 0 ? "" : `\n  and ${untold} others since the last report`}`, {
+    error: error._tag,
+    diagnosis: error.diagnosis
+  })
 }

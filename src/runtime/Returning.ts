@@ -10,6 +10,7 @@ import type { EffectPrimitive } from "effect/Tracer"
 import type { LeaseOutcome } from "../engine/Engine.ts"
 import type { Lease } from "../engine/Lease.ts"
 import type { BoundConnector } from "./BoundConnector.ts"
+import { captureStack } from "./HolderNames.ts"
 import { loanEnded, type Note, noteLoan } from "./Holding.ts"
 import type { PoolRuntime } from "./PoolRuntime.ts"
 import type { Resource } from "./Resource.ts"
@@ -84,7 +85,11 @@ class Return<A> {
   begin(id: number, fiber: AnyFiber): this {
     const { lease, runtime } = this
     // Taken back by the pool before its fiber could take it: nobody holds it.
-    if (lease.id === id) lease.holder = fiber
+    if (lease.id === id) {
+      lease.holder = fiber
+      lease.place = fiber.cache
+      if (runtime.capturesStacks) captureStack(lease as AnyLease<unknown>)
+    }
     if (runtime.watchesNesting) {
       this.fiber = fiber
       this.context = fiber.context

@@ -1,4 +1,5 @@
 /** What the pool looks like now, and what it has found out about its own size. */
+import { oldestWait } from "../engine/Diagnosis.ts"
 import type { Knee } from "../engine/SizingPolicy.ts"
 import type { Sized } from "../engine/Sizing.ts"
 import { type KneeStatus, PoolStatus, type SizingStatus } from "../PoolStatus.ts"
@@ -6,12 +7,15 @@ import type { PoolRuntime } from "./PoolRuntime.ts"
 import { lastFailureOf, snapshotOf } from "./Refusals.ts"
 import { recentAdvice } from "./SizeAdvice.ts"
 
-export const statusOf = <A>(runtime: PoolRuntime<A>): PoolStatus => {
-  const { counters, demand, leases, maxConnections, minConnections, shedding, state } = runtime.engine.ledger
+export const statusOf = <A>(runtime: PoolRuntime<A>): PoolStatus => new PoolStatus(statusFields(runtime))
+
+export const statusFields = <A>(runtime: PoolRuntime<A>) => {
+  const { counters, demand, leaks, leases, maxConnections, minConnections, shedding, state, waitTimes } =
+    runtime.engine.ledger
   const lastFailure = lastFailureOf(runtime)
   const knee = kneeOf(runtime)
   const advice = recentAdvice(runtime)
-  return new PoolStatus({
+  return {
     name: runtime.name,
     state,
     ...snapshotOf(runtime.engine.ledger),
@@ -19,6 +23,10 @@ export const statusOf = <A>(runtime: PoolRuntime<A>): PoolStatus => {
     minConnections,
     maxConnections,
     ...counters,
+    acquiredAtOnce: counters.acquired - waitTimes.count,
+    oldestWaitMillis: Math.round(oldestWait(runtime.engine.ledger, runtime.now())),
+    leaks: leaks.total,
+    leaksNow: leaks.suspected.size,
     isOverloaded: shedding.isOverloaded,
     holdMillis: demand.holdTime,
     connectMillis: demand.connectTime,
@@ -26,7 +34,7 @@ export const statusOf = <A>(runtime: PoolRuntime<A>): PoolStatus => {
     ...(knee && { knee }),
     ...(advice && { advice }),
     ...(lastFailure && { lastFailure })
-  })
+  }
 }
 
 const sizingOf = <A>(runtime: PoolRuntime<A>): SizingStatus => {

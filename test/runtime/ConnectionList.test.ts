@@ -22,11 +22,30 @@ describe("the list of connections", () => {
       const list = yield* ConnectionPool.connections(pool)
       const lent = list.find(({ state }) => state === "inUse")
       const rests = list.find(({ state }) => state === "idle")
-      const holder = { holder: `fiber #${fiber.id} (findOrder)`, connection: lent!.id, lease: 1, heldForMillis: 4000 }
+      const { place = "", trace = "", ...holder } = lent!.holders[0]!
+      assert.match(place, /^test\/runtime\/ConnectionList\.test\.ts:\d+:\d+$/)
+      assert.match(trace, /^[\da-f]{32}$/)
+      assert.deepStrictEqual(holder, {
+        holder: `fiber #${fiber.id} (findOrder)`,
+        connection: lent!.id,
+        lease: 1,
+        heldForMillis: 4000,
+        operation: "findOrder",
+        path: "findOrder",
+        fiber: fiber.id
+      })
       const times = { ageMillis: 7000, inUseForMillis: 4000 }
       assert.deepStrictEqual(
         lent,
-        new ConnectionStatus({ id: lent!.id, state: "inUse", ...times, uses: 1, leases: 1, holders: [holder] })
+        new ConnectionStatus({
+          id: lent!.id,
+          state: "inUse",
+          ...times,
+          uses: 1,
+          leases: 1,
+          holders: lent!.holders,
+          lastOperation: "findOrder"
+        })
       )
       assert.deepStrictEqual(
         rests,

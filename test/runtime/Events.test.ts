@@ -335,6 +335,7 @@ describe("the reason for which a connection was closed", () => {
     ],
     ["invalidated", reasonOf({}, (pool) => ConnectionPool.use(pool, (c) => ConnectionPool.invalidate(pool, c)))],
     ["discarded", reasonOf({}, (pool) => Effect.scoped(Effect.flatMap(ConnectionPool.lease(pool), (l) => l.discard)))],
+    ["evicted", reasonOf({}, (pool) => Effect.andThen(use(pool), ConnectionPool.evict(pool, 1)))],
     [
       "maxLifetime",
       reasonOf({ maxLifetime: "1 minute" }, (pool) => Effect.andThen(use(pool), TestClock.adjust("2 minutes")))
@@ -835,6 +836,9 @@ describe("an event", () => {
     SizingDecision: { from: 5, to: 6, reason: "the queue would be empty in 104 ms, and a new connection takes 100 ms" },
     SizingIgnored: { reason: "it answered NaN, which is no number of connections" },
     LimitChanged: { limit: 7, reason: "too many connections" },
+    LeakSuspected: { lease: 2, connection: 3, held: 60_000, holder: "fiber #7 (exportReport)" },
+    LeakReturned: { lease: 2, connection: 3, held: 90_000 },
+    OperatorAction: { actor: "jo", action: "recycle" },
     EventsMissed: { count: 99 }
   }
   for (const [tag, fields] of Object.entries(examples)) {

@@ -154,20 +154,23 @@ describe("waiting", () => {
     Effect.gen(function* () {
       const server = new FakeServer()
       const pool = yield* ConnectionPool.make(server.bare, { name: "orders", minConnections: 1, maxConnections: 1 })
-      const holder = yield* Effect.forkChild(ConnectionPool.use(pool, () => Effect.never))
+      const exportReport = Effect.fn("exportReport")(() => ConnectionPool.use(pool, () => Effect.never))
+      const holder = yield* Effect.forkChild(exportReport())
       yield* turns()
       const waiter = yield* Effect.forkChild(Effect.flip(ConnectionPool.use(pool, () => Effect.void)))
       yield* TestClock.adjust("5 seconds")
       const error = (yield* Fiber.join(waiter)) as PoolError.AcquireTimeout
       assert.strictEqual(error._tag, "AcquireTimeout")
       assert.strictEqual(error.code, "POOL_ACQUIRE_TIMEOUT")
-      assert.deepStrictEqual([error.timeoutMillis, error.waitedMillis, error.diagnosis], [5000, 5000, "allInUse"])
+      assert.deepStrictEqual([error.timeoutMillis, error.waitedMillis, error.diagnosis], [5000, 5000, "held-too-long"])
       assert.strictEqual(
         error.message,
-        "[pool orders] no connection within 5.0 s (waited 5.0 s; 1 of 1 in use, 0 idle, 0 connecting, 0 waiting): " +
-          "every connection was in use. First look for work that holds a connection while it does something else, " +
-          "then for slow queries; raise maxConnections (1) only if the server has room."
+        "[pool orders] no connection within 5.0 s (waited 5.0 s, came as number 1 in line; " +
+          "1 of 1 in use, 0 idle, 0 connecting, 1 waiting): held-too-long: " +
+          "exportReport holds 1 of 1 leases for up to 5.0 s. " +
+          `Look at exportReport (${error.holders[0]!.place}): a slow query, or a connection held while something else is done.`
       )
+      assert.match(error.holders[0]!.place!, /test\/runtime\/Lending\.test\.ts:\d+:\d+$/)
       yield* Fiber.interrupt(holder)
     })
   )
@@ -182,7 +185,7 @@ describe("waiting", () => {
       const waiter = yield* Effect.forkChild(Effect.flip(ConnectionPool.use(pool, () => Effect.void)))
       yield* TestClock.adjust("5 seconds")
       const error = yield* Fiber.join(waiter)
-      assert.strictEqual(error._tag === "AcquireTimeout" && error.diagnosis, "cannotConnect")
+      assert.strictEqual(error._tag === "AcquireTimeout" && error.diagnosis, "server-refuses")
       assert.include(error.message, "too many clients")
       yield* Fiber.interrupt(holder)
     })

@@ -358,7 +358,7 @@ describe("lines for somebody who looks for a fault", () => {
         { minimum: "Debug" }
       )
       const { annotations, level } = lineWith(lines, "no connection within 5.0 s")
-      assert.deepStrictEqual([level, annotations["error"]], ["Debug", "AcquireTimeout"])
+      assert.deepStrictEqual([level, annotations["error"]], ["Warn", "AcquireTimeout"])
     })
   )
 })

@@ -52,8 +52,8 @@ describe("while the server is down", () => {
       const waiter = yield* Effect.forkChild(Effect.flip(ConnectionPool.use(pool, () => Effect.void)))
       yield* TestClock.adjust("5 seconds")
       const error = yield* Fiber.join(waiter)
-      assert.strictEqual(error._tag === "AcquireTimeout" && error.diagnosis, "cannotConnect")
-      assert.include(error.message, "failed with: ECONNREFUSED 10.0.0.1")
+      assert.strictEqual(error._tag === "AcquireTimeout" && error.diagnosis, "cannot-connect")
+      assert.include(error.message, "failed, the last with: ECONNREFUSED 10.0.0.1")
     })
   )
 

@@ -96,7 +96,7 @@ describe("startup: background", () => {
       const borrower = yield* Effect.forkChild(Effect.flip(ConnectionPool.use(pool, () => Effect.void)))
       yield* TestClock.adjust("5 seconds")
       const error = yield* Fiber.join(borrower)
-      assert.strictEqual(error._tag === "AcquireTimeout" && error.diagnosis, "cannotConnect")
+      assert.strictEqual(error._tag === "AcquireTimeout" && error.diagnosis, "cannot-connect")
       assert.include(error.message, "connection refused")
     })
   )
@@ -203,8 +203,8 @@ describe("awaitReady with a timeout", () => {
           state: "starting",
           waitedMillis: 10_000,
           reasons: [
-            { kind: "transient", message: "no route", at: 1000, attempts: 1 },
-            { kind: "transient", message: "connection refused", at: 7000, attempts: 3 }
+            { kind: "transient", reason: "other", message: "no route", at: 1000, attempts: 1 },
+            { kind: "transient", reason: "refused", message: "connection refused", at: 7000, attempts: 3 }
           ]
         }
       )

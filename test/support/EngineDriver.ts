@@ -57,6 +57,8 @@ const unlimited: EngineOptions = {
   maxConnecting: 5,
   maxWaiting: Infinity,
   acquireTimeout: 5000,
+  connectTimeout: 5000,
+  leakThreshold: Infinity,
   checkAfterIdle: Infinity,
   healthCheckInterval: Infinity,
   idleTimeout: Infinity,
@@ -384,6 +386,10 @@ export class EngineDriver {
         return `PolicyFault ${decision.policy}: ${decision.fault}`
       case "LimitLowered":
         return `LimitLowered ${decision.limit}`
+      case "LeakSuspected":
+        return `LeakSuspected ${decision.id}`
+      case "LeakReturned":
+        return `LeakReturned ${decision.lease}`
       case "Spare":
         return "Spare"
     }
