@@ -230,7 +230,7 @@ const holderText = ({
  * An acquire waited for its whole `acquireTimeout` and got no connection.
  *
  * - `waitedMillis`: what it really waited; much more than `timeoutMillis` means that the event loop was blocked.
- * - `position`: its place in line when it came, from 1. `snapshot`: the pool when it gave up.
+ * - `waiter`: whose acquire it was. `position`: its place in line when it came, from 1. `snapshot`: the pool when it gave up.
  * - `diagnosis`, `summary`, `advice`: what is the matter, what shows it, and what to do. `holders`: who has had connections longest.
  *
  * `message` is one line; `report` (and `toString`) has the holders and all the advice on lines of their own.
@@ -242,6 +242,7 @@ export class AcquireTimeout extends Schema.TaggedError<AcquireTimeout>("effect-p
   pool: Schema.String,
   timeoutMillis: Schema.Finite,
   waitedMillis: Schema.Finite,
+  waiter: Schema.String,
   position: Schema.Int,
   diagnosis: DiagnosisKind,
   summary: Schema.String,
@@ -261,7 +262,7 @@ export class AcquireTimeout extends Schema.TaggedError<AcquireTimeout>("effect-p
 
   /** The same on several lines: the numbers, what is the matter, who holds what, and what to do. */
   get report(): string {
-    const lines = [`${this.head}:`, `  ${this.summary}`]
+    const lines = [`${this.head}:`, `  ${this.summary}`, `  asked by: ${this.waiter}`]
     for (const holder of this.holders) lines.push(`  ${holderText(holder)}`)
     for (const advice of this.advice) lines.push(`  try: ${advice}`)
     return [...lines, `  more: docs/errors.md#${this.diagnosis}`].join("\n")

@@ -26,6 +26,7 @@ import {
   type PoolNotReady
 } from "./PoolError.ts"
 import type { PoolEvent } from "./PoolEvent.ts"
+import * as PoolReport from "./PoolReport.ts"
 import type { ConnectionStatus, HealthStatus, PoolStatus } from "./PoolStatus.ts"
 
 /**
@@ -91,6 +92,8 @@ export interface ServiceClass<in out Self, in out Id extends string, in out A> e
   readonly advise: (known?: ConnectionPool.KnownToOperators) => Effect.Effect<Option.Option<Advice>, never, Self>
   /** See `ConnectionPool.connections`. */
   readonly connections: Effect.Effect<ReadonlyArray<ConnectionStatus>, never, Self>
+  /** See `PoolReport.of`. */
+  readonly report: Effect.Effect<PoolReport.PoolReport, never, Self>
   /** See `ConnectionPool.events`. */
   readonly events: Stream.Stream<PoolEvent, never, Self>
   /** See `ConnectionPool.recentEvents`. */
@@ -105,6 +108,13 @@ export interface ServiceClass<in out Self, in out Id extends string, in out A> e
   readonly pause: (options?: ConnectionPool.PauseOptions) => Effect.Effect<void, PoolClosed, Self>
   /** See `ConnectionPool.resume`. */
   readonly resume: Effect.Effect<void, PoolClosed, Self>
+  /** See `ConnectionPool.evict`. */
+  readonly evict: (
+    connection: number,
+    options?: ConnectionPool.RecycleOptions
+  ) => Effect.Effect<boolean, PoolClosed, Self>
+  /** See `ConnectionPool.captureStacks`. */
+  readonly captureStacks: (duration: Duration.Input) => Effect.Effect<void, PoolClosed, Self>
   /** See `ConnectionPool.recycle`. */
   readonly recycle: (options?: ConnectionPool.RecycleOptions) => Effect.Effect<void, PoolClosed, Self>
   /** See `ConnectionPool.checkIdle`. */
@@ -201,6 +211,9 @@ export const Service =
       resize: (limits) => Effect.flatMap(tag, ConnectionPool.resize(limits)),
       pause: (options) => Effect.flatMap(tag, (pool) => ConnectionPool.pause(pool, options)),
       resume: Effect.flatMap(tag, ConnectionPool.resume),
+      report: Effect.flatMap(tag, (pool) => PoolReport.of(pool)),
+      evict: (connection, options) => Effect.flatMap(tag, (pool) => ConnectionPool.evict(pool, connection, options)),
+      captureStacks: (duration) => Effect.flatMap(tag, (pool) => ConnectionPool.captureStacks(pool, duration)),
       recycle: (options) => Effect.flatMap(tag, (pool) => ConnectionPool.recycle(pool, options)),
       checkIdle: Effect.flatMap(tag, ConnectionPool.checkIdle),
       drain: (deadline) => Effect.flatMap(tag, (pool) => ConnectionPool.drain(pool, deadline))

@@ -42,6 +42,7 @@ const errors: ReadonlyArray<PoolError.AcquireError> = [
     pool: "orders",
     timeoutMillis: 5000,
     waitedMillis: 5003,
+    waiter: "fiber #12 (findOrder)",
     position: 3,
     diagnosis: "cannot-connect",
     summary: "no usable connection: 4 attempts to connect failed, the last with: connect ECONNREFUSED 10.1.2.3:5432",
@@ -121,4 +122,61 @@ describe("the connector's own error", () => {
       assert.isTrue(error._tag === "ConnectError" && (error.cause as { _tag?: string })._tag === "Refused")
     })
   )
+})
+
+describe("a timeout", () => {
+  const timeout = new PoolError.AcquireTimeout({
+    pool: "orders-db",
+    timeoutMillis: 5000,
+    waitedMillis: 5003,
+    waiter: "fiber #301 (findOrder)",
+    position: 3,
+    diagnosis: "held-too-long",
+    summary: "ReportService.export holds 8 of 10 leases for up to 41.2 s where 41 ms is usual, 7 waiting",
+    advice: ["Look at ReportService.export (src/report.ts:88:21).", "Give it a pool of its own."],
+    holders: [
+      {
+        holder: "fiber #218 (ReportService.export)",
+        connection: 14,
+        lease: 70,
+        heldForMillis: 41_200,
+        operation: "ReportService.export",
+        path: "ReportService.export < Jobs.nightly",
+        place: "src/report.ts:88:21",
+        fiber: 218,
+        trace: "4bf92f3577b34da6a3ce929d0e0e4736",
+        isLeakSuspected: true
+      },
+      { holder: "fiber #220", connection: 3, lease: 71, heldForMillis: 900 }
+    ],
+    snapshot,
+    retryAfterSeconds: 1
+  })
+
+  it("is one line with the numbers first, then what is the matter, then the first thing to do", () => {
+    assert.strictEqual(
+      timeout.message,
+      "[pool orders-db] no connection within 5.0 s (waited 5.0 s, came as number 3 in line; 10 of 10 in use, 0 idle, " +
+        "0 connecting, 7 waiting): held-too-long: ReportService.export holds 8 of 10 leases for up to 41.2 s where " +
+        "41 ms is usual, 7 waiting. Look at ReportService.export (src/report.ts:88:21)."
+    )
+  })
+
+  it("reports on lines of their own who holds what, and everything that may help", () => {
+    assert.strictEqual(
+      String(timeout),
+      [
+        "AcquireTimeout: [pool orders-db] no connection within 5.0 s (waited 5.0 s, came as number 3 in line; " +
+          "10 of 10 in use, 0 idle, 0 connecting, 7 waiting): held-too-long:",
+        "  ReportService.export holds 8 of 10 leases for up to 41.2 s where 41 ms is usual, 7 waiting",
+        "  asked by: fiber #301 (findOrder)",
+        "  connection 14 held 41.2 s  ReportService.export < Jobs.nightly  fiber #218  src/report.ts:88:21  " +
+          "trace 4bf92f3577b34da6a3ce929d0e0e4736  (a leak?)",
+        "  connection 3 held 900 ms  fiber #220",
+        "  try: Look at ReportService.export (src/report.ts:88:21).",
+        "  try: Give it a pool of its own.",
+        "  more: docs/errors.md#held-too-long"
+      ].join("\n")
+    )
+  })
 })

@@ -21,6 +21,7 @@ export default defineConfig({
     // One instance of every module: examples import the package by name, tests import the sources.
     alias: [
       { find: /^effect-pool\/Postgres$/, replacement: `${root}src/connectors/Postgres.ts` },
+      { find: /^effect-pool\/http$/, replacement: `${root}src/http/index.ts` },
       { find: /^effect-pool\/laboratory$/, replacement: `${root}src/laboratory/index.ts` },
       { find: /^effect-pool\/testing$/, replacement: `${root}src/testing/index.ts` },
       { find: /^effect-pool\/(\w+)$/, replacement: `${root}src/$1.ts` },

@@ -3,12 +3,12 @@ import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as PoolAdvisor from "../PoolAdvisor.ts"
 import type { ConfigProblem, PoolConfigError } from "../PoolError.ts"
+import { readMillis, readNumber } from "./DurationText.ts"
 
 /** Flags are read as text and checked together: each by itself, the command would name only the first that is wrong. */
 const text = (name: string, metavar: string, description: string) =>
@@ -54,32 +54,6 @@ const optionOf: Readonly<Record<string, string>> = {
 
 const optionFor = (field: string): string =>
   optionOf[field] ?? `--${field.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
-
-/** What is no number stays text, and the check names it. */
-const readNumber = (given: string): unknown =>
-  given.trim() === "" || Number.isNaN(Number(given)) ? given : Number(given)
-
-const units: ReadonlyMap<string, number> = new Map([
-  ["us", 0.001],
-  ["ms", 1],
-  ["s", 1000],
-  ["m", 60_000],
-  ["min", 60_000],
-  ["h", 3_600_000]
-])
-
-/** Milliseconds: a plain number, a number with a short unit (`20ms`), or what Effect reads as a duration (`20 millis`). */
-const readMillis = (given: string): unknown => {
-  const [, amount, unit = ""] = /^([\d.]+)\s*([a-z]+)$/.exec(given.trim()) ?? []
-  const factor = units.get(unit)
-  if (factor !== undefined) return Number.isNaN(Number(amount)) ? given : Number(amount) * factor
-  const read = readNumber(given)
-  if (typeof read === "number") return read
-  return Option.match(Duration.fromInput(given.trim() as Duration.Input), {
-    onNone: () => given,
-    onSome: Duration.toMillis
-  })
-}
 
 type Given = { readonly [Name in Exclude<keyof typeof flags, "json">]: Option.Option<string> }
 

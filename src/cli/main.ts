@@ -5,6 +5,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
@@ -24,6 +25,6 @@ const version = Effect.gen(function* () {
 version.pipe(
   Effect.flatMap((version) => Command.run(effectPool, { version })),
   Effect.provideService(CliOutput.Presenter, presenter),
-  Effect.provide(NodeServices.layer),
+  Effect.provide([NodeServices.layer, FetchHttpClient.layer]),
   NodeRuntime.runMain
 )

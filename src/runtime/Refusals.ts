@@ -86,6 +86,7 @@ export const refusalError = <A>(
         pool: name,
         timeoutMillis: ledger.options.acquireTimeout,
         waitedMillis: waiter === undefined ? 0 : Math.round(runtime.now() - waiter.enqueuedAt),
+        waiter: holderName(waiter?.holder),
         position: waiter?.position ?? 1,
         diagnosis: diagnosis.kind,
         summary: diagnosis.summary,

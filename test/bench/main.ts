@@ -19,6 +19,7 @@ import { guard } from "./Guard.ts"
 import { measure } from "./Measurement.ts"
 import { poolContests } from "./PoolContests.ts"
 import { type ReportedSection, renderText } from "./Report.ts"
+import { observationContests } from "./ObservationContests.ts"
 import { outageContests } from "./OutageContest.ts"
 import { postgresContests } from "./PostgresContests.ts"
 import { scaleContests } from "./ScaleContests.ts"
@@ -42,7 +43,8 @@ const {
 
 const withoutServer = {
   pool: { title: "The pool itself", contests: poolContests(quick) },
-  scale: { title: "Size", contests: scaleContests(quick) }
+  scale: { title: "Size", contests: scaleContests(quick) },
+  watched: { title: "What it costs to be watched", contests: observationContests(quick) }
 }
 
 const withServer = {

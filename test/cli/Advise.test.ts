@@ -2,6 +2,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Runtime, Schema } from "effect"
 import { CliOutput, Command } from "effect/cli"
+import { FetchHttpClient } from "effect/http"
 import { TestConsole } from "effect/testing"
 import { effectPool, presenter } from "../../src/cli/EffectPool.ts"
 import { Advice } from "../../src/PoolAdvisor.ts"
@@ -27,7 +28,7 @@ const run = (args: ReadonlyArray<string>): Effect.Effect<Ran> =>
   }).pipe(
     Effect.provideService(CliOutput.Presenter, presenter),
     Effect.provideService(CliOutput.Formatter, CliOutput.defaultFormatter({ colors: false })),
-    Effect.provide(NodeServices.layer),
+    Effect.provide([NodeServices.layer, FetchHttpClient.layer]),
     Effect.provide(TestConsole.layer, { local: true })
   )
 

@@ -2,6 +2,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Path, Runtime } from "effect"
 import { CliOutput, Command } from "effect/cli"
+import { FetchHttpClient } from "effect/http"
 import { TestConsole } from "effect/testing"
 import { effectPool, presenter } from "../../src/cli/EffectPool.ts"
 
@@ -19,7 +20,7 @@ const run = (...args: ReadonlyArray<string>) =>
   }).pipe(
     Effect.provideService(CliOutput.Presenter, presenter),
     Effect.provideService(CliOutput.Formatter, CliOutput.defaultFormatter({ colors: false })),
-    Effect.provide(NodeServices.layer),
+    Effect.provide([NodeServices.layer, FetchHttpClient.layer]),
     Effect.provide(TestConsole.layer, { local: true })
   )
 

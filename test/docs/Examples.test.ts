@@ -76,6 +76,7 @@ describe("the examples of the documentation", () => {
             paths: {
               "effect-pool": ["../../src/index.ts"],
               "effect-pool/Postgres": ["../../src/connectors/Postgres.ts"],
+              "effect-pool/http": ["../../src/http/index.ts"],
               "effect-pool/laboratory": ["../../src/laboratory/index.ts"],
               "effect-pool/testing": ["../../src/testing/index.ts"],
               "effect-pool/*": ["../../src/*.ts"]

@@ -2,7 +2,7 @@
  * A pool at work on a real PostgreSQL server, through an outage and back: `npm run demo`.
  *
  * Options: `-- --seconds 60`, `-- --forever` (until Ctrl-C), `-- --json` (one line of JSON on standard output),
- * `-- --url postgres://...` (a server of yours; it is not killed, of course).
+ * `-- --url postgres://...` (a server of yours; it is not killed, of course), `-- --port 9464` (where the console is).
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Console, Effect, Fiber, Layer, Option, References, Schedule, Schema } from "effect"
@@ -12,6 +12,7 @@ import * as Clients from "./Clients.ts"
 import { compare } from "./Comparison.ts"
 import * as Database from "./Database.ts"
 import * as Display from "./Display.ts"
+import * as Operations from "./Operations.ts"
 import * as OrderService from "./OrderService.ts"
 import * as Outage from "./Outage.ts"
 import { Traffic } from "./Traffic.ts"
@@ -91,6 +92,7 @@ const demo = Effect.fn("demo")(function* (options: {
   readonly forever: boolean
   readonly json: boolean
   readonly url: Option.Option<string>
+  readonly port: number
 }) {
   const server = Option.isSome(options.url) ? undefined : yield* PostgresServer.make()
   const url = server?.url ?? Option.getOrElse(options.url, () => "")
@@ -101,7 +103,9 @@ const demo = Effect.fn("demo")(function* (options: {
   const traffic = yield* Traffic
   const canKill = server !== undefined
   const found = yield* work(url, planFor(options.seconds), options.forever, canKill).pipe(
-    Effect.provide(Layer.provideMerge(OrderService.layer, Database.layer(url))),
+    Effect.provide(
+      Layer.provideMerge(Layer.merge(OrderService.layer, Operations.layer(options.port)), Database.layer(url))
+    ),
     Effect.provideService(Outage.Server, server ?? { kill: Effect.void, start: Effect.void })
   )
   // The pool is closed now; whatever the server still counts was left behind.
@@ -157,6 +161,10 @@ const command = Command.make(
       Flag.withDescription("until Ctrl-C, with an outage in each round")
     ),
     json: Flag.Boolean("json").pipe(Flag.withDefault(false), Flag.withDescription("the summary as one line of JSON")),
+    port: Flag.Int("port").pipe(
+      Flag.withDefault(0),
+      Flag.withDescription("where the console is (default: any free port)")
+    ),
     url: Flag.String("url").pipe(Flag.optional, Flag.withDescription("a PostgreSQL server of yours; it is not killed"))
   },
   (options) =>

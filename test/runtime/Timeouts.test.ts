@@ -1,0 +1,82 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { ConnectionPool, type PoolError } from "../../src/index.ts"
+import { FakeServer, turns } from "../support/FakeServer.ts"
+import { capture } from "../support/Logged.ts"
+
+const config = { name: "orders", minConnections: 1, maxConnections: 1, drainTimeout: 0 } as const
+
+const storm = Effect.fnUntraced(function* <A>(pool: ConnectionPool.ConnectionPool<A>, count: number) {
+  const attempt = Effect.flip(ConnectionPool.use(pool, () => Effect.void))
+  const fibers = yield* Effect.forEach(Array.from({ length: count }), () => Effect.forkChild(attempt))
+  yield* TestClock.adjust("5 seconds")
+  return (yield* Effect.forEach(fibers, Fiber.join)) as ReadonlyArray<PoolError.AcquireTimeout>
+})
+
+describe("a storm of timeouts", () => {
+  it.effect("is one report in ten seconds, with how many there were besides", () => {
+    const { layer, lines } = capture()
+    return Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make(new FakeServer().complete, config)
+      const holder = yield* Effect.forkChild(ConnectionPool.use(pool, () => Effect.never))
+      yield* turns()
+      yield* storm(pool, 100)
+      yield* TestClock.adjust("6 seconds")
+      yield* storm(pool, 1)
+      const reports = lines.filter(({ text }) => text.includes("no connection within"))
+      assert.deepStrictEqual(
+        reports.map(({ level, text }) => [level, /and (\d+) others/.exec(text)?.[1]]),
+        [
+          ["Warn", undefined],
+          ["Warn", "99"]
+        ]
+      )
+      assert.include(reports[0]?.text, "\n  try: ")
+      yield* Fiber.interrupt(holder)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("tells each how long the line was that it stood in, itself included", () =>
+    Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make(new FakeServer().complete, config)
+      const holder = yield* Effect.forkChild(ConnectionPool.use(pool, () => Effect.never))
+      yield* turns()
+      const errors = yield* storm(pool, 3)
+      assert.deepStrictEqual(
+        errors.map(({ position, snapshot }) => [position, snapshot.waiting]),
+        [
+          [1, 3],
+          [2, 2],
+          [3, 1]
+        ]
+      )
+      yield* Fiber.interrupt(holder)
+    })
+  )
+})
+
+describe("a timeout that comes late", () => {
+  it.effect("says that the event loop was blocked, and not that the pool is too small", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      let stall = 0n
+      const stalling: Clock.Clock = Object.assign(Object.create(clock) as Clock.Clock, {
+        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + stall
+      })
+      const pool = yield* ConnectionPool.make(new FakeServer().complete, config).pipe(
+        Effect.provideService(Clock.Clock, stalling)
+      )
+      const holder = yield* Effect.forkChild(ConnectionPool.use(pool, () => Effect.never))
+      yield* turns()
+      const waiter = yield* Effect.forkChild(Effect.flip(ConnectionPool.use(pool, () => Effect.void)))
+      yield* turns()
+      stall = 3_000_000_000n
+      yield* TestClock.adjust("5 seconds")
+      const error = (yield* Fiber.join(waiter)) as PoolError.AcquireTimeout
+      assert.strictEqual(error.diagnosis, "event-loop-blocked")
+      assert.match(error.summary, /^the process was too busy to look at its timers for /)
+      yield* Fiber.interrupt(holder)
+    })
+  )
+})
