@@ -16,7 +16,7 @@ export const contentSecurityPolicy = (nonce: string): string =>
   ].join("; ")
 
 const chart = (letter: string, name: string, note: string): string =>
-  `<div class="card"><h3>${name}</h3><p class="note">${note}</p><figure id="chart-${letter}" data-name="${name}"></figure></div>`
+  `<div class="card"><h3>${name}</h3><p class="note">${note}</p><figure id="chart-${letter}"></figure></div>`
 
 const section = (title: string, content: string): string => `
 <section><h2>${title}</h2>${content}</section>`
@@ -151,9 +151,14 @@ ${log}${facts}${actions}</div></div></main>${overlays}`
   // A value of one word needs no quotes.
   .replaceAll(/="([\w-]+)"/g, "=$1")
 
+const compactStyle = style
+  .replaceAll(/\s*([{};,])\s*/g, "$1")
+  .replaceAll(/:\s+/g, ":")
+  .replaceAll(/\s+/g, " ")
+
 /** `nonce` is a new one for each answer, and the same as in the policy it is sent with. */
 export const page = ({ nonce }: { readonly nonce: string }): string => `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Connection pools</title>
-<link rel="icon" href="data:,"><style nonce="${nonce}">${style}</style></head><body>${body}
+<link rel="icon" href="data:,"><style nonce="${nonce}">${compactStyle}</style></head><body>${body}
 <script nonce="${nonce}">${script}</script></body></html>
 `

@@ -42,7 +42,7 @@ header, .inputs, .badges, figcaption, #lanes-legend { display: flex; flex-wrap: 
 main, nav, header { padding: .6rem max(1.25rem, 50vw - 680px) 0 }
 nav { padding-block: 0 !important }
 h1, time, figcaption b, .badges b { color: var(--ink) }
-#link { flex: 1; &::before { content: "◌ "; color: var(--warn) } &:not([data-link=live]) { color: var(--ink); font-weight: 620 } }
+#link { flex: 1 0 11rem; &::before { content: "◌ "; color: var(--warn) } &:not([data-link=live]) { color: var(--ink); font-weight: 620 } }
 #link[data-link=live]::before { content: "● "; color: var(--good) }
 #link:is([data-link=denied], [data-link=ended])::before { content: "✕ "; color: var(--bad) }
 nav { position: sticky; top: 0; z-index: 3; background: var(--ground); border-bottom: 1px solid var(--edge) }
@@ -76,6 +76,7 @@ const parts = `
 #kind { font-size: 26px; line-height: 1.2; margin: .5rem 0 .2rem }
 #kind, #events b, .lines li, #lanes small { &::first-letter { text-transform: uppercase } }
 #summary { font-size: 16px }
+#summary, .lines li, #advice li { max-height: 12rem; overflow: clip auto; overflow-y: clip }
 #advice { padding-left: 1.4rem; list-style: decimal }
 #advice li { margin-top: .4rem }
 #reasons li::before { content: "▲ " }
@@ -102,7 +103,8 @@ figcaption .hatch { background: repeating-linear-gradient(135deg, currentColor 0
 figcaption .cross { border: 0; width: auto; &::before { content: "✕" } }
 #lanes-legend { margin-bottom: .4rem }
 #lanes-legend li { display: flex; gap: .4rem; align-items: center; max-width: 24rem }
-#lanes-legend i { flex: none; width: 12px; height: 12px; border-radius: 3px }
+#lanes-legend :is(i, b) { flex: none }
+#lanes-legend i { width: 12px; height: 12px; border-radius: 3px }
 #lanes, #lanes li { display: grid; grid: auto / 3.4rem minmax(0, 1fr) 8.5rem }
 #lanes { max-height: 30rem; overflow: hidden auto }
 #lanes canvas { grid-area: 1 / 2; position: sticky; top: 0 }

@@ -118,7 +118,7 @@ export function installActions(app: App): void {
     set("actions-reason", !isEnabled && `Switched off: ${reason}`)
     find("token-home").hidden = !isEnabled
     set("drain-name", app.key)
-    set("captures", until !== undefined && `Until ${app.time(until)}.`)
+    set("captures", until && `Until ${app.time(until)}.`)
     mark(find("min"), "placeholder", `${minConnections}`)
     mark(find("max"), "placeholder", `${maxConnections}`)
   })

@@ -26,7 +26,7 @@ export function installCharts(app: App): void {
     const share = (value: number): number => Math.log(Math.min(high, Math.max(low, value)) / low) / Math.log(high / low)
     const y: Scale = (value) => bottom - share(value) * (bottom - top)
     for (const value of [0.1, 1, 10, 100, 1000, 10_000, 60_000, 600_000])
-      if (value >= low && value <= high) tick(plot, y(value), millis(value).replace(" 0 s", ""))
+      if (value >= low && value <= high) tick(plot, y(value), millis(value))
     return y
   }
 

@@ -44,7 +44,7 @@ export function installElements(app: App): void {
     }
   })
 
-  app.lines = (id, texts) => list(id, "li", texts, (text, node) => write(node, text))
+  app.lines = (id, texts) => list(id, "li", texts, (text, node) => app.tip(node, text))
 
   app.pairs = (id, pairs) =>
     list(

@@ -33,7 +33,7 @@ export function installFacts(app: App): void {
     const most = longest > 0 ? `at most ${millis(longest)}` : "none"
     pairs(
       "advisor",
-      advice === undefined
+      !advice
         ? []
         : [
             ["Verdict", verdicts[advice.verdict]],
@@ -88,7 +88,7 @@ export function installFacts(app: App): void {
     drawCounters(report)
     config(report.config)
     const failures = report.failures.map(({ at, attempts, kind, message, reason, retryInMillis }) => {
-      const next = retryInMillis === undefined ? "" : `, next in ${millis(retryInMillis)}`
+      const next = retryInMillis ? `, next in ${millis(retryInMillis)}` : ""
       return `✕ ${phrase(reason)} (${kind}) at ${time(at)}, attempt ${attempts}${next}: ${message}`
     })
     lines("failures", failures)

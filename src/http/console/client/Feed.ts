@@ -48,7 +48,7 @@ export function installFeed(app: App): void {
   /** Always an answer, also where there is none. */
   app.call = async (path, body) => {
     try {
-      return await answerOf(await ask(path, body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }))
+      return await answerOf(await ask(path, body ? { method: "POST", body: JSON.stringify(body) } : {}))
     } catch {
       return { status: 0, body: undefined, words: "the server cannot be reached" }
     }
@@ -162,7 +162,7 @@ export function installFeed(app: App): void {
 
   app.retry = () => {
     attempts = 0
-    if (app.key !== undefined) void connect()
+    if (app.key) void connect()
   }
 
   app.watch = (key) => {

@@ -57,8 +57,8 @@ export function installLanes(app: App): void {
       const { bars, id, now } = life
       bars.sort((one, other) => one.start - other.start)
       life.start = Math.min(bars[0]?.start ?? at, at - (now?.ageMillis ?? 0))
-      const isOpen = now !== undefined || omitted.connections > 0 || bars.some(({ end }) => end === undefined)
-      life.end = app.view.closed.get(id)?.at ?? (isOpen ? Infinity : bars.at(-1)!.end!)
+      const isOpen = now ?? (omitted.connections > 0 && bars.some(({ end }) => !end))
+      life.end = app.view.closed.get(id)?.at ?? (isOpen ? Infinity : (bars.at(-1)?.end ?? life.start))
       if (life.end < at - spanMillis) found.delete(id)
     }
     return found
@@ -71,18 +71,18 @@ export function installLanes(app: App): void {
     for (const life of [...lives.values()].sort((one, other) => one.start - other.start || one.id - other.id)) {
       if (known.has(life)) continue
       const lane = kept.find((lane) => lane.at(-1)!.end <= life.start)
-      if (lane === undefined) kept.push([life])
-      else lane.push(life)
+      if (lane) lane.push(life)
+      else kept.push([life])
     }
     lanes = kept
   }
 
   const barsOf = (lane: Lane = []): ReadonlyArray<Bar> => lane.flatMap(({ bars }) => bars)
   const leakOf = (lane: Lane): Bar | undefined =>
-    barsOf(lane).find(({ end, isLeakSuspected }) => isLeakSuspected && end === undefined)
+    barsOf(lane).find(({ end, isLeakSuspected }) => isLeakSuspected && !end)
 
   const stateWords = ({ end, now }: Life): string => {
-    if (now === undefined) return end === Infinity ? "" : "closed"
+    if (!now) return end === Infinity ? "" : "closed"
     const since = now.inUseForMillis ?? now.idleForMillis
     return `${phrase(now.state)}${since === undefined ? "" : ` ${millis(since)}`}`
   }
@@ -94,8 +94,9 @@ export function installLanes(app: App): void {
       `Connection ${connection}`,
       kind === "lease" ? name : kind === "busy" ? `${app.percent(share)} lent in many short leases, ${name}` : kind,
       holders?.find((holder) => holder.lease === lease)?.place,
-      lease !== undefined && `lease ${lease}`,
-      `for ${millis((end ?? app.now()) - start)}${end === undefined ? " so far" : `, until ${app.time(end)}`}`,
+      lease && `lease ${lease}`,
+      `for ${millis((end ?? app.now()) - start)}`,
+      end ? `until ${app.time(end)}` : "so far",
       isLeakSuspected && "⚑ leak suspected"
     ]
       .filter(Boolean)
@@ -109,7 +110,7 @@ export function installLanes(app: App): void {
   const drawBar = (pen: Pen, width: number, top: number, bar: Bar): void => {
     const { end = Infinity, isLeakSuspected, kind, operation, share = 1, start } = bar
     const left = x(start, width)
-    const size = Math.max(1.5, x(end, width) - left - 0.5)
+    const size = Math.max(1.5, x(end, width) - left - 1.5)
     const full = rowHeight - 6
     const height = Math.max(2, full * share)
     pen.fillStyle =
@@ -141,7 +142,7 @@ export function installLanes(app: App): void {
     }
     for (const [index, { end, id }] of lane.entries()) {
       const closed = app.view.closed.get(id)
-      if (closed === undefined) continue
+      if (!closed) continue
       const isRight = x(end, width) > width - 120
       pen.textAlign = isRight ? "right" : "left"
       pen.fillStyle = color(app.isTrouble(closed) ? "bad" : "dim")
@@ -167,7 +168,7 @@ export function installLanes(app: App): void {
     focused = Math.max(0, Math.min(focused, lanes.length - 1))
     app.list("lanes-list", "li b span small", lanes, (lane, row, id, words, state) => {
       const life = lane.at(-1)!
-      const isLeak = leakOf(lane) !== undefined
+      const isLeak = leakOf(lane)
       const isFocused = lane === lanes[focused]
       const holder = life.now?.holders[0]
       write(id!, `#${life.id} `)
@@ -175,7 +176,7 @@ export function installLanes(app: App): void {
       mark(row, "data-level", isLeak && "bad")
       mark(row, "role", "option")
       mark(row, "aria-selected", `${isFocused}`)
-      const who = holder === undefined ? "" : ` by ${holder.path ?? holder.holder}`
+      const who = holder ? ` by ${holder.path ?? holder.holder}` : ""
       mark(words!, "class", "hidden")
       write(words!, ` ${stateWords(life)}${who}${isLeak ? ", leak suspected" : ""}`)
       mark(state!, "aria-hidden", "true")
@@ -183,9 +184,9 @@ export function installLanes(app: App): void {
     })
   }
 
-  const choose = (bar: Bar | undefined, words: string | null): void => {
+  const choose = (bar: Bar | undefined, words: string): void => {
     chosen = bar
-    set("lanes-words", bar === undefined ? (words ?? "") : barWords(bar))
+    set("lanes-words", bar ? barWords(bar) : words)
     draw()
   }
 
@@ -198,7 +199,7 @@ export function installLanes(app: App): void {
 
   on(rows, "pointermove pointerdown", ({ clientX, target }) => {
     const lane = lanes[rowOf(target)]
-    if (lane === undefined) return
+    if (!lane) return
     const { left, width } = canvas.getBoundingClientRect()
     const at = app.now() + ((clientX - left) / width - 1) * spanMillis
     const slack = (3 / width) * spanMillis
@@ -225,7 +226,7 @@ export function installLanes(app: App): void {
   app.onRender.push(({ leaksNow, operations }) => {
     arrange()
     // The same stretch may have been sent again, longer than it was.
-    if (chosen !== undefined) chosen = app.view.bars.get(`${chosen.kind} ${chosen.connection} ${chosen.start}`)
+    if (chosen) chosen = app.view.bars.get(`${chosen.kind} ${chosen.connection} ${chosen.start}`)
     drawRows()
     draw()
     const shown = operations.slice(0, mostLegend)

@@ -15,8 +15,8 @@ export function installMain(app: App): void {
 
   app.render = () => {
     const { report } = app.view
-    app.find("loaded").hidden = report === undefined
-    if (report === undefined) return
+    app.find("loaded").hidden = !report
+    if (!report) return
     document.title = `${app.symbols[report.health.status]} ${report.key}: ${app.phrase(report.diagnosis.kind)}`
     if (document.hidden) return
     for (const draw of app.onRender)

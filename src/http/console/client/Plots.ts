@@ -57,14 +57,14 @@ export function installPlots(app: App): void {
       if (x(at) > left + 16 && x(at) < right - 16) pen.fillText(words, x(at), bottom + 12)
     }
     paint({ ...surface, left, right, top, bottom, from, to, x, bins: binsOf(app.recent(range)) })
-    if (cursor === undefined) return
+    if (!cursor) return
     pen.fillStyle = app.color("ink")
     pen.fillRect(Math.round(x(cursor)), top, 1, bottom - top)
   }
 
   const point = (at: number | undefined): void => {
     const now = app.now()
-    cursor = at === undefined || at >= now ? undefined : Math.max(at, now - range * 1000)
+    cursor = !at || at >= now ? undefined : Math.max(at, now - range * 1000)
     for (const redraw of draws) redraw()
   }
 
@@ -76,7 +76,7 @@ export function installPlots(app: App): void {
 
   /** A percentile is 0 where nothing ended. */
   const textOf = (value: number | undefined, isTime: boolean): string =>
-    value === undefined || (isTime && value === 0) ? "–" : (isTime ? app.millis : app.number)(value)
+    value || (value === 0 && !isTime) ? (isTime ? app.millis : app.number)(value) : "–"
 
   app.plot = (id, series, paint) => {
     const figure = find(id)
@@ -88,14 +88,14 @@ export function installPlots(app: App): void {
       draw(canvas, paint)
       const { samples } = app.view
       const sample = samples.find(({ at }) => at >= (cursor ?? Infinity)) ?? samples.at(-1)
-      const when = cursor === undefined ? "now" : app.time(cursor)
+      const when = cursor ? app.time(cursor) : "now"
       write(legend.firstElementChild!, when)
       const words = series.map(([name, column], index) => {
         const text = textOf(sample?.[column], /P\d/.test(column))
         write(legend.children[index + 1]!.lastElementChild!, text)
         return `${name} ${text}`
       })
-      app.mark(canvas, "aria-label", `${figure.dataset["name"]}, ${when}: ${words.join(", ")}`)
+      app.mark(canvas, "aria-label", `${figure.parentElement!.firstChild!.textContent}, ${when}: ${words.join(", ")}`)
     })
 
     on(canvas, "pointermove", ({ clientX }) => {
@@ -105,7 +105,7 @@ export function installPlots(app: App): void {
     on(canvas, "pointerleave blur", () => point(undefined))
     on(canvas, "keydown", (event) => {
       const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key]
-      if (step === undefined) return
+      if (!step) return
       event.preventDefault()
       point((cursor ?? app.now()) + step * ranges[range]![0])
     })

@@ -39,7 +39,7 @@ export function installPools(app: App): void {
     const asked = new URLSearchParams(location.search).get("pool")
     const worst = ["fail", "warn", "pass"].flatMap((status) => pools.filter(({ health }) => health === status))
     const chosen = pools.find(({ key }) => key === asked) ?? worst[0]
-    if (chosen !== undefined) select(chosen.key)
+    if (chosen) select(chosen.key)
   }
 
   const refresh = async (): Promise<void> => {
@@ -49,14 +49,14 @@ export function installPools(app: App): void {
     const { body, status, words } = await app.call("")
     if (status === 401) return app.needToken(true)
     if (status !== 200) {
-      if (app.key === undefined) app.tell("lost", `Asking again in ${everyMillis / 1000} s: ${words}`)
+      if (!app.key) app.tell("lost", `Asking again in ${everyMillis / 1000} s: ${words}`)
       return
     }
     ;({ actions: app.actions, pools } = body as PoolList)
     find("none").hidden = pools.length > 0
     app.needToken(false)
     draw()
-    if (app.key === undefined) choose()
+    if (!app.key) choose()
     // A pool of the same name has been made.
     else if (app.link === "ended" && pools.some(({ key }) => key === app.key)) app.retry()
   }
@@ -64,7 +64,7 @@ export function installPools(app: App): void {
   const tabs = find("tabs")
   on(tabs, "click", ({ target }) => {
     const key = target.closest("button")?.dataset["key"]
-    if (key !== undefined) select(key)
+    if (key) select(key)
   })
   on(tabs, "keydown", (event) => {
     const index = pools.findIndex(({ key }) => key === app.key)

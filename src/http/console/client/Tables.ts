@@ -5,20 +5,20 @@ export function installTables(app: App): void {
   const { el, mark, millis, number, phrase, table, tip, write } = app
 
   /** A line that opens: the rest of what is known stands below it. */
-  const folded = (cell: HTMLElement, line: string, rest: ReadonlyArray<string | false | undefined>): void => {
+  const folded = (cell: HTMLElement, line: string, rest: ReadonlyArray<string | 0 | undefined>): void => {
     const details = (cell.firstChild ?? cell.appendChild(el("details", {}, el("summary"), el("pre")))) as HTMLElement
     details.hidden = line === ""
     tip(details.firstElementChild!, line)
     write(details.lastElementChild!, rest.filter(Boolean).join("\n"))
   }
 
-  const holderLines = (holder: Holder): ReadonlyArray<string | false | undefined> => [
+  const holderLines = (holder: Holder): ReadonlyArray<string | 0 | undefined> => [
     holder.path ?? holder.holder,
     holder.place,
-    holder.fiber !== undefined && `fiber #${holder.fiber}`,
-    holder.trace !== undefined && `trace ${holder.trace}`,
+    holder.fiber && `fiber #${holder.fiber}`,
+    holder.trace && `trace ${holder.trace}`,
     `lease ${holder.lease}, held for ${millis(holder.heldForMillis)}`,
-    holder.stack !== undefined && `borrowed at\n${holder.stack}`
+    holder.stack && `borrowed at\n${holder.stack}`
   ]
 
   const nameOf = ({ holders: [first] }: Connection): string => first?.operation ?? first?.holder ?? ""
@@ -45,7 +45,7 @@ export function installTables(app: App): void {
   app.on(app.find("connections"), "click", ({ target }) => {
     const id = target.closest<HTMLButtonElement>("td button")?.value
     const connection = app.view.report?.connections.find((one) => `${one.id}` === id)
-    if (connection !== undefined) app.evict(connection)
+    if (connection) app.evict(connection)
   })
 
   const connections = table<Connection>(

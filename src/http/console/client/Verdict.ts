@@ -41,7 +41,7 @@ export function installVerdict(app: App): void {
     mark(find("verdict"), "data-health", health.status)
     set("age", `made ${app.millis(at - since)} ago`)
     set("kind", phrase(diagnosis.kind))
-    set("summary", diagnosis.summary)
+    app.tip(find("summary"), diagnosis.summary)
     app.lines("advice", diagnosis.advice)
     const others = health.reasons.filter((reason) => !reason.includes(diagnosis.summary))
     app.lines("reasons", others)

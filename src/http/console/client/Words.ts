@@ -20,7 +20,7 @@ export function installWords(app: App): void {
     const seconds = Math.floor(millis / 1000)
     if (seconds < 60) return `${Number((millis / 1000).toFixed(1))} s`
     const minutes = Math.floor(seconds / 60)
-    if (minutes < 60) return `${minutes} min ${seconds % 60} s`
+    if (minutes < 60) return `${minutes} min ${seconds % 60} s`.replace(" 0 s", "")
     return minutes < 2880 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${Math.floor(minutes / 1440)} days`
   }
 
