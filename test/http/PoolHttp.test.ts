@@ -1,6 +1,6 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Metric, Redacted, Schema, Scope, Stream } from "effect"
+import { Effect, Exit, Fiber, Layer, Metric, Redacted, Schema, Scope, Stream } from "effect"
 import { HttpClient, HttpClientRequest, type HttpClientResponse, HttpRouter } from "effect/http"
 import { TestClock } from "effect/testing"
 import { ConnectionPool, Connector, type PoolConfig, PoolRegistry, PoolReport } from "../../src/index.ts"
@@ -89,7 +89,7 @@ describe("GET /pools", () => {
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       yield* Scope.provide(poolOf(), scope)
-      yield* Scope.close(scope, Effect.runSync(Effect.exit(Effect.void)))
+      yield* Scope.close(scope, Exit.void)
       const body = yield* bodyOf(yield* get("/pools"))
       assert.deepStrictEqual(body["pools"], [])
     }).pipe(withRoutes())
@@ -552,7 +552,7 @@ describe("GET /metrics", () => {
       yield* ConnectionPool.use(pool, () => Effect.void)
       const text = yield* (yield* get("/metrics")).text
       assert.include(text, 'db_pool_acquires_total{pool="orders",path="waited"} 1')
-      yield* Scope.close(scope, Effect.runSync(Effect.exit(Effect.void)))
+      yield* Scope.close(scope, Exit.void)
       assert.notInclude(yield* (yield* get("/metrics")).text, "db_pool")
     }).pipe(withRoutes())
   )

@@ -74,7 +74,7 @@ describe("a lease past leakThreshold", () => {
         Effect.scoped(
           Effect.gen(function* () {
             yield* ConnectionPool.acquire(pool).pipe(Effect.withSpan("findOrder"))
-            yield* send()
+            return yield* send()
           })
         )
       )

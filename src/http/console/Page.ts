@@ -36,14 +36,14 @@ const header = `
 <header><h1>Connection pools</h1>
 <p id="link"><span role="status" id="link-words">Connecting…</span> <span id="link-at"></span> <button id="retry" hidden>Retry now</button></p>
 <button id="copy">Copy diagnostics</button><button id="theme"></button></header>
-<nav aria-label="Pools"><div id="tabs" role="tablist" aria-label="Pools"></div></nav>`
+<nav><div id="tabs" role="tablist" aria-label="Pools"></div></nav>`
 
 const verdict = `
 <section id="verdict"><div>
 <p class="badges"><b id="name"></b><span id="state"></span><span id="health"></span><span id="age"></span></p>
 <h2 id="kind"></h2><p id="summary"></p><ol id="advice"></ol><ul id="reasons"></ul>
 </div><div><h3>Who holds connections</h3><ol id="held"></ol><p class="note" id="held-rest"></p></div></section>
-<ul id="tiles" aria-label="Now, and the last minute"></ul>`
+<ul id="tiles"></ul>`
 
 const range = (seconds: number, rest = ""): string =>
   `<label><input type="radio" name="range" value="${seconds}"${rest}><span>${seconds / 60} min</span></label>`
@@ -151,14 +151,9 @@ ${log}${facts}${actions}</div></div></main>${overlays}`
   // A value of one word needs no quotes.
   .replaceAll(/="([\w-]+)"/g, "=$1")
 
-const compactStyle = style
-  .replaceAll(/\s*([{};,])\s*/g, "$1")
-  .replaceAll(/:\s+/g, ":")
-  .replaceAll(/\s+/g, " ")
-
 /** `nonce` is a new one for each answer, and the same as in the policy it is sent with. */
 export const page = ({ nonce }: { readonly nonce: string }): string => `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Connection pools</title>
-<link rel="icon" href="data:,"><style nonce="${nonce}">${compactStyle}</style></head><body>${body}
+<link rel="icon" href="data:,"><style nonce="${nonce}">${style}</style></head><body>${body}
 <script nonce="${nonce}">${script}</script></body></html>
 `

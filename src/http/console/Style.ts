@@ -38,15 +38,17 @@ button { cursor: pointer; background: var(--soft) }
 button:hover:enabled { border-color: var(--ink) }
 button:disabled { cursor: default; color: var(--dim); border-style: dashed; background: none }
 header button, td button { padding: 0 .5rem }
-header, .inputs, .badges, figcaption, #lanes-legend { display: flex; flex-wrap: wrap; gap: .2rem .9rem; align-items: center }
-main, nav, header { padding: .6rem max(1.25rem, 50vw - 680px) 0 }
-nav { padding-block: 0 !important }
+header, .inputs, .badges, figcaption, #lanes-legend, #lanes-legend li, .title, #range, #tabs, .axis, #answer { display: flex }
+.title, .axis, #answer { justify-content: space-between }
+header, .inputs, .badges, figcaption, #lanes-legend { flex-wrap: wrap; gap: .2rem .9rem; align-items: center }
+main, nav, header { padding: 0 max(1.25rem, 50vw - 680px) }
+main, header { padding-top: .6rem }
 h1, time, figcaption b, .badges b { color: var(--ink) }
 #link { flex: 1 0 11rem; &::before { content: "◌ "; color: var(--warn) } &:not([data-link=live]) { color: var(--ink); font-weight: 620 } }
 #link[data-link=live]::before { content: "● "; color: var(--good) }
 #link:is([data-link=denied], [data-link=ended])::before { content: "✕ "; color: var(--bad) }
 nav { position: sticky; top: 0; z-index: 3; background: var(--ground); border-bottom: 1px solid var(--edge) }
-#tabs { display: flex; overflow-x: auto; padding: 2px }
+#tabs { overflow-x: auto; padding: 2px }
 #tabs button { flex: none; max-width: 22rem; display: grid; grid: auto / auto 1fr; gap: 0 .4rem; text-align: left; background: none; border: 0; border-bottom: 2px solid #0000; border-radius: 0; &[aria-selected=true] { border-color: var(--accent) } }
 #tabs small { grid-column: 2 }
 [data-health] > i, #health { color: var(--good) }
@@ -63,20 +65,20 @@ small, td, summary, #tabs b, #held b, #lanes-legend span, #events span { overflo
 `
 
 const parts = `
-.title { display: flex; justify-content: space-between }
-#range { display: flex }
 #range label { position: relative }
 #range input { position: absolute; inset: 0; opacity: 0 }
 #range span { display: block; padding: .1rem .65rem; border-radius: 6px }
 #range :checked + span { background: var(--ink); color: var(--paper) }
 #range :focus-visible + span { outline: 2px solid var(--accent) }
-#verdict { grid: auto / 3fr 2fr; gap: 1rem 2rem; border-left: 5px solid var(--good); &[data-health=warn] { border-left-color: var(--warn) } &[data-health=fail] { border-left-color: var(--bad) } }
+#verdict { grid: auto / 3fr 2fr; gap: 1rem 2rem; }
+#verdict, #answer { border-left: 5px solid var(--good); &[data-health=warn] { border-left-color: var(--warn) } &:is([data-health=fail], [data-level=bad]) { border-left-color: var(--bad) } }
+#answer, dialog { box-shadow: 0 8px 40px #0005 }
 .badges b { font-size: 14px }
 #state, #health { border: 1px solid; border-radius: 99px; padding: 0 .6rem; font-weight: 620 }
 #kind { font-size: 26px; line-height: 1.2; margin: .5rem 0 .2rem }
 #kind, #events b, .lines li, #lanes small { &::first-letter { text-transform: uppercase } }
 #summary { font-size: 16px }
-#summary, .lines li, #advice li { max-height: 12rem; overflow: clip auto; overflow-y: clip }
+#summary, #advice { max-height: 14rem; overflow: hidden }
 #advice { padding-left: 1.4rem; list-style: decimal }
 #advice li { margin-top: .4rem }
 #reasons li::before { content: "▲ " }
@@ -102,7 +104,7 @@ figcaption .hatch { background: repeating-linear-gradient(135deg, currentColor 0
 .dotted { border-top-style: dotted !important }
 figcaption .cross { border: 0; width: auto; &::before { content: "✕" } }
 #lanes-legend { margin-bottom: .4rem }
-#lanes-legend li { display: flex; gap: .4rem; align-items: center; max-width: 24rem }
+#lanes-legend li { gap: .4rem; align-items: center; max-width: 24rem }
 #lanes-legend :is(i, b) { flex: none }
 #lanes-legend i { width: 12px; height: 12px; border-radius: 3px }
 #lanes, #lanes li { display: grid; grid: auto / 3.4rem minmax(0, 1fr) 8.5rem }
@@ -111,7 +113,7 @@ figcaption .cross { border: 0; width: auto; &::before { content: "✕" } }
 #lanes-list { grid-area: 1 / 1 / 2 / 4 }
 #lanes li { position: relative; height: 22px; line-height: 22px; &:is(:hover, :focus) { background: color-mix(in srgb, var(--accent) 12%, #0000) } &:focus-visible { outline-offset: -2px } }
 #lanes small { grid-column: 3; padding-left: .6rem }
-.axis { display: flex; justify-content: space-between; margin: 0 8.5rem 0 3.4rem }
+.axis { margin: 0 8.5rem 0 3.4rem }
 #lanes-words { margin: .4rem 0; padding: .3rem .6rem; background: var(--soft); border-radius: 6px; min-height: 2.1rem }
 .scroll { overflow: auto; max-height: 28rem }
 table { border-collapse: collapse; width: 100%; font-size: 13px }
@@ -138,8 +140,8 @@ dl + h3 { margin-top: .75rem }
 legend { float: left }
 fieldset .note { clear: both; margin-bottom: .5rem }
 [data-action=drain] fieldset:enabled { border-color: var(--bad) }
-#answer { position: fixed; right: 1rem; bottom: 1rem; left: 1rem; margin-left: auto; max-width: 34rem; display: flex; gap: 1rem; justify-content: space-between; border-left: 5px solid var(--good); box-shadow: 0 8px 40px #0005; &[data-level=bad] { border-left-color: var(--bad) } }
-dialog { margin: auto; max-width: min(36rem, 92vw); box-shadow: 0 8px 40px #0005 }
+#answer { position: fixed; right: 1rem; bottom: 1rem; left: 1rem; margin-left: auto; max-width: 34rem; gap: 1rem }
+dialog { margin: auto; max-width: min(36rem, 92vw) }
 dialog::backdrop { background: #0007 }
 dialog > * { display: block; margin: .5rem 0; width: 100% }
 dialog .inputs { justify-content: end }
@@ -148,7 +150,7 @@ dialog .inputs { justify-content: end }
 #verdict { grid: auto / 1fr }
 }
 @media (max-width: 600px) {
-header, nav, main { padding: .6rem .75rem 0 }
+header, nav, main { padding-inline: .75rem }
 input, select, textarea { font-size: 16px }
 .card, #verdict { padding: .75rem }
 #lanes, #lanes li { grid: auto / 2.6rem minmax(0, 1fr) 0 }

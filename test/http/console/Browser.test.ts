@@ -8,7 +8,7 @@ import { createRequire } from "node:module"
 import { chromium, type Page } from "playwright-core"
 import { ConnectionPool, PoolRegistry } from "../../../src/index.ts"
 import { PoolHttp } from "../../../src/http/index.ts"
-import { FakeServer } from "../../support/FakeServer.ts"
+import { type FakeConnection, FakeServer } from "../../support/FakeServer.ts"
 
 const executablePath = "/usr/bin/chromium"
 
@@ -25,7 +25,7 @@ const token = Redacted.make("tok")
 interface View {
   readonly page: Page
   readonly server: FakeServer
-  readonly pool: ConnectionPool.ConnectionPool<{ readonly id: number }>
+  readonly pool: ConnectionPool.ConnectionPool<FakeConnection>
   /** What the browser complained of: scripts that fail, and breaches of the page's policy. */
   readonly complaints: ReadonlyArray<string>
 }

@@ -330,7 +330,7 @@ export interface App {
   write: (node: Element, text: string) => void
   /** The same, for what may be too long to be seen as a whole. */
   tip: (node: Element, text: string) => void
-  set: (id: string, text: string | false | undefined) => void
+  set: (id: string, text: string | false | 0 | undefined) => void
   mark: (node: Element, name: string, value: string | false | undefined) => void
   /** As many children as items, each of this shape: its tag, and those of its parts. */
   list: <A>(
