@@ -5,7 +5,7 @@ import { HttpClient, HttpClientRequest, type HttpClientResponse, HttpRouter } fr
 import { TestClock } from "effect/testing"
 import { ConnectionPool, Connector, type PoolConfig, PoolRegistry, PoolReport } from "../../src/index.ts"
 import { ConsoleFeed, PoolApi, PoolHttp } from "../../src/http/index.ts"
-import { FakeServer, turns } from "../support/FakeServer.ts"
+import { FakeServer, Refused, turns } from "../support/FakeServer.ts"
 
 const token = Redacted.make("s3cret-token")
 
@@ -565,7 +565,12 @@ describe("a secret in an error of the driver", () => {
     Effect.gen(function* () {
       const connector = Connector.make({
         name: "orders",
-        connect: Effect.fail(new Error(`cannot reach postgres://app:${secret}@10.0.0.1:5432/orders?password=${secret}`))
+        connect: Effect.fail(
+          new Refused({
+            kind: "transient",
+            message: `cannot reach postgres://app:${secret}@10.0.0.1:5432/orders?password=${secret}`
+          })
+        )
       })
       const pool = yield* ConnectionPool.make(connector, { ...background, unavailableAfter: "10 seconds" })
       const error = yield* Effect.forkChild(Effect.flip(ConnectionPool.use(pool, () => Effect.void)))

@@ -34,12 +34,12 @@ export const installers = [
 
 /**
  * Comments, most white space and what else can be said shorter are a quarter of the text, and the browser needs none of it. Strings
- * stay as they are, and so does what is beside a `/`, which may be part of a pattern, and between two signs.
+ * stay as they are, also those within others; patterns have no space in them, and a space between two signs means something.
  */
 const shortened = (text: string): string =>
   text
     .replaceAll(
-      /("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`)|\/\/.*|\/\*[^]*?\*\/|\b(?:const|undefined|true|false)\b|(?<![+-]\s*)\s*([=?:,{}()[\]<>;|&*!.]|[+-](?!\s*[+-]))\s*|\s+/g,
+      /("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`(?:\$\{(?:[^`}]|`[^`]*`)*\}|[^`\\]|\\.)*`)|\/\/.*|\/\*[^]*?\*\/|\b(?:const|undefined|true|false)\b|(?<![+-]\s*)\s*([=?:,{}()[\]<>;|&*%!.]|(?<=[\w)\]] )\/(?= )|[+-](?!\s*[+-]))\s*|\s+/g,
       (part: string, literal?: string, sign?: string) =>
         literal ?? sign ?? shorter[part] ?? (part.startsWith("/") ? "" : " ")
     )

@@ -25,8 +25,8 @@ export function installWords(app: App): void {
   }
 
   app.time = (at) => {
-    const [day, time] = new Date(at).toLocaleString("sv").split(" ")
-    return `${day === new Date(app.now()).toLocaleDateString("sv") ? "" : `${day} `}${time}`
+    const text = new Date(at).toLocaleString("sv")
+    return text.replace(`${new Date(app.now()).toLocaleDateString("sv")} `, "")
   }
 
   const phrase = (app.phrase = (name) =>
