@@ -201,9 +201,11 @@ const prometheusNames: ReadonlyMap<string, string> = new Map(
  * **Example** (A histogram in seconds)
  *
  * ```ts
+ * import { Effect } from "effect"
  * import { PoolMetrics } from "effect-pool"
  *
- * PoolMetrics.prometheusName("db.client.connection.wait_time") // => "db_client_connection_wait_time_seconds"
+ * const program = Effect.sync(() => PoolMetrics.prometheusName("db.client.connection.wait_time"))
+ * // => "db_client_connection_wait_time_seconds"
  * ```
  *
  * @category names

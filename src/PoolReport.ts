@@ -215,9 +215,11 @@ export const countOf: (distribution: Distribution) => number = Durations.countOf
  * **Example** (The middle of three)
  *
  * ```ts
+ * import { Effect } from "effect"
  * import { PoolReport } from "effect-pool"
  *
- * PoolReport.percentile({ bounds: [10, 20, 30], counts: [1, 1, 1, 0], sum: 45, max: 25 }, 0.5) // => 15
+ * const three = { bounds: [10, 20, 30], counts: [1, 1, 1, 0], sum: 45, max: 25 }
+ * const program = Effect.sync(() => PoolReport.percentile(three, 0.5)) // => 15
  * ```
  *
  * @category distributions

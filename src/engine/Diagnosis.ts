@@ -82,10 +82,14 @@ export const diagnose = <A>(ledger: Ledger<A>, circumstances: Circumstances<A>, 
     usualHold: holds.length < leastHolds ? 0 : holds[holds.length >> 1]!,
     arrivalsPerSecond,
     load: (arrivalsPerSecond * ledger.demand.holdTime) / 1000,
-    oldestWait: oldestWait(ledger, now)
+    // Whoever is asked about has left the line already.
+    oldestWait: Math.max(oldestWait(ledger, now), waitOf(circumstances.waiter, now))
   }
   return { ...evidence, kind: kindOf(ledger, circumstances, evidence, now) }
 }
+
+const waitOf = <A>(waiter: Waiter<A> | undefined, now: number): number =>
+  waiter === undefined ? 0 : now - waiter.enqueuedAt
 
 /** How long the first in line has waited; 0 if nobody waits. */
 export const oldestWait = <A>({ waiters }: Ledger<A>, now: number): number => {

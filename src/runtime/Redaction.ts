@@ -37,8 +37,8 @@ const deepest = 6
 const hasSecret = (error: unknown, depth: number): boolean => {
   if (isString(error)) return holdsSecret(error)
   if (depth > deepest || typeof error !== "object" || error === null) return false
-  const texts = isError(error) ? [error.message, error.stack ?? ""] : []
-  const words = [...texts, ...Object.values(error).filter(isString)]
+  // The stack repeats the message; its places in the sources are no secrets, whatever they are called.
+  const words = [...(isError(error) ? [error.message] : []), ...Object.values(error).filter(isString)]
   return words.some(holdsSecret) || ["cause", "reason"].some((key) => hasSecret(memberOf(error, key), depth + 1))
 }
 

@@ -281,7 +281,7 @@ layer(serverWith(), live)("Postgres.connector", (it) => {
         assert.strictEqual(error._tag, "AcquireTimeout")
         assert.isAtLeast(performance.now() - started, 299)
         assert.isBelow(performance.now() - started, 1500)
-        if (error._tag === "AcquireTimeout") assert.strictEqual(error.diagnosis, "connectingSlowly")
+        if (error._tag === "AcquireTimeout") assert.strictEqual(error.diagnosis, "connecting-slowly")
         assert.isAtLeast((yield* ConnectionPool.status(pool)).checking, 1)
 
         yield* server.thaw

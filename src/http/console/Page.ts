@@ -24,10 +24,7 @@ const section = (title: string, content: string): string => `
 const card = (title: string, content: string): string => section(title, `<div class="card">${content}</div>`)
 
 const table = (id: string, title: string): string =>
-  card(
-    title,
-    `<div class="scroll" id="${id}" role="region" tabindex="0" aria-label="${title}"></div><p class="note" id="${id}-more"></p>`
-  )
+  card(title, `<div id="${id}"></div><p class="note" id="${id}-more"></p>`)
 
 const grid = (...contents: ReadonlyArray<string>): string => `<div class="grid">${contents.join("")}</div>`
 
@@ -79,7 +76,7 @@ const log = card(
 const facts = grid(
   card("Sizing", `<dl id="sizing"></dl><ul class="lines" id="decisions"></ul>`),
   card("Advisor", `<dl id="advisor"></dl><ul class="lines" id="advisor-notes"></ul>`),
-  table("config", "Configuration"),
+  card("Configuration", `<div id="config"></div>`),
   card(
     "Since it was made",
     `<dl id="counters"></dl><h3>Failures to connect now</h3><p class="note" id="failures-none"></p><ul class="lines" id="failures"></ul>`

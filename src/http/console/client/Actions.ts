@@ -11,7 +11,7 @@ export function installActions(app: App): void {
   const forms = [...document.querySelectorAll<HTMLFormElement>("form[data-action]")]
 
   const say = (isDone: boolean, words: string): void => {
-    mark(find("answer"), "data-level", !isDone && "bad")
+    app.flag(find("answer"), !isDone)
     set("answer-words", `${app.symbols[isDone ? "pass" : "fail"]} ${words}`)
     find("answer").hidden = false
   }

@@ -1,20 +1,22 @@
 /** The four charts: connections, waits, holds and connects over time. */
-import type { App, Bin, Column, Plot, Series } from "./App.ts"
+import type { Column } from "./Api.ts"
+import type { App, Bin, Plot, Series } from "./App.ts"
 
 export function installCharts(app: App): void {
   const { color, millis, number, plot } = app
+  const { log, max, min, round } = Math
   type Scale = (value: number) => number
   type Point = readonly [x: number, y: number]
   const dashes: Readonly<Record<string, Array<number>>> = { dashed: [6, 4], dotted: [2, 3] }
 
-  const most = ({ samples }: Bin, column: Column): number => Math.max(...samples.map((sample) => sample[column]))
+  const most = ({ samples }: Bin, column: Column): number => max(...samples.map((sample) => sample[column]))
   const sum = ({ samples }: Bin, of: (sample: Bin["samples"][number]) => number): number =>
     samples.reduce((total, sample) => total + of(sample), 0)
-  const highest = ({ bins }: Plot, column: Column): number => Math.max(0, ...bins.map((bin) => most(bin, column)))
+  const highest = ({ bins }: Plot, column: Column): number => max(0, ...bins.map((bin) => most(bin, column)))
 
   const tick = ({ left, pen, right }: Plot, y: number, words: string): void => {
     pen.fillStyle = color("grid")
-    pen.fillRect(left, Math.round(y), right - left, 1)
+    pen.fillRect(left, round(y), right - left, 1)
     pen.fillStyle = color("dim")
     pen.textAlign = "right"
     pen.fillText(words, left - 6, y)
@@ -23,7 +25,7 @@ export function installCharts(app: App): void {
   /** From `low` to `high` milliseconds in powers of ten, with their ticks. */
   const logScale = (plot: Plot, low: number, high: number): Scale => {
     const { bottom, top } = plot
-    const share = (value: number): number => Math.log(Math.min(high, Math.max(low, value)) / low) / Math.log(high / low)
+    const share = (value: number): number => log(min(high, max(low, value)) / low) / log(high / low)
     const y: Scale = (value) => bottom - share(value) * (bottom - top)
     for (const value of [0.1, 1, 10, 100, 1000, 10_000, 60_000, 600_000])
       if (value >= low && value <= high) tick(plot, y(value), millis(value))
@@ -90,12 +92,12 @@ export function installCharts(app: App): void {
     const { bins, bottom, left, pen, right, top, x } = plot
     const samples = bins.flatMap((bin) => bin.samples)
     const zero = top + (bottom - top) * 0.72
-    const peak = Math.max(1, highest(plot, "limit"), highest(plot, "maxConnections"))
+    const peak = max(1, highest(plot, "limit"), highest(plot, "maxConnections"))
     const above: Scale = (value) => zero - (value / peak) * (zero - top)
-    for (const value of new Set([Math.round(peak / 2), peak])) tick(plot, above(value), number(value))
+    for (const value of new Set([round(peak / 2), peak])) tick(plot, above(value), number(value))
     // Below zero, with a scale of its own: a line of a thousand must not flatten the connections.
     const longest = highest(plot, "waiting")
-    const below: Scale = (value) => zero + (value / Math.max(1, longest)) * (bottom - zero)
+    const below: Scale = (value) => zero + (value / max(1, longest)) * (bottom - zero)
     if (longest > 0) tick(plot, below(longest), number(longest))
     let floor = samples.map(() => 0)
     for (const [, column, drawn, look] of connections) {
@@ -115,7 +117,7 @@ export function installCharts(app: App): void {
       floor = upper
     }
     pen.fillStyle = color("dim")
-    pen.fillRect(left, Math.round(zero), right - left, 1)
+    pen.fillRect(left, round(zero), right - left, 1)
     pen.textAlign = "right"
     pen.fillText("0", left - 6, zero)
     pen.textAlign = "left"
@@ -139,19 +141,19 @@ export function installCharts(app: App): void {
     const { report, waitBounds } = app.view
     const timeout = report!.acquireTimeoutMillis
     const counts = bins.map((bin) => [...waitBounds, 0].map((_, place) => sum(bin, ({ waits }) => waits[place] ?? 0)))
-    const last = Math.max(0, ...counts.map((column) => column.findLastIndex((count) => count > 0)))
-    const low = Math.max(0.05, (waitBounds[0] ?? 0) / 2)
-    const high = Math.max(timeout * 2, waitBounds[last] ?? waitBounds.at(-1) ?? 0)
+    const last = max(0, ...counts.map((column) => column.findLastIndex((count) => count > 0)))
+    const low = max(0.05, (waitBounds[0] ?? 0) / 2)
+    const high = max(timeout * 2, waitBounds[last] ?? waitBounds.at(-1) ?? 0)
     const y = logScale(plot, low, high)
-    const peak = Math.max(1, ...counts.flat())
+    const peak = max(1, ...counts.flat())
     pen.fillStyle = color("heat")
     for (const [index, { at }] of bins.entries()) {
-      const edge = Math.max(left, x(bins[index - 1]?.at ?? at - 1000))
+      const edge = max(left, x(bins[index - 1]?.at ?? at - 1000))
       for (const [place, count] of counts[index]!.entries()) {
         if (count === 0) continue
         pen.globalAlpha = 0.15 + 0.85 * Math.sqrt(count / peak)
         const floor = y(waitBounds[place - 1] ?? low)
-        const height = Math.max(1.5, floor - y(waitBounds[place] ?? high) - 0.5)
+        const height = max(1.5, floor - y(waitBounds[place] ?? high) - 0.5)
         pen.fillRect(edge, floor - height, x(at) - edge - 0.5, height)
       }
     }
@@ -165,8 +167,8 @@ export function installCharts(app: App): void {
     const values = plot.bins
       .flatMap((bin) => series.map(([, column]) => most(bin, column)))
       .filter((value) => value > 0)
-    const low = Math.min(10, ...values) / 2
-    const y = logScale(plot, low, Math.max(low * 20, beyond, ...values) * 2)
+    const low = min(10, ...values) / 2
+    const y = logScale(plot, low, max(low * 20, beyond, ...values) * 2)
     for (const one of series) line(plot, y, one)
     return y
   }

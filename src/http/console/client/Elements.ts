@@ -27,6 +27,8 @@ export function installElements(app: App): void {
     else if (node.getAttribute(name) !== value) node.setAttribute(name, value)
   })
 
+  app.flag = (node, isBad) => mark(node, "data-level", isBad ? "bad" : undefined)
+
   app.tip = (node, text) => {
     write(node, text)
     mark(node, "title", text)
@@ -137,7 +139,9 @@ export function installElements(app: App): void {
       })
       return head
     })
-    find(id).append(el("table", {}, el("thead", {}, el("tr", {}, ...heads)), body), none)
+    const shownTable = el("table", {}, el("thead", {}, el("tr", {}, ...heads)), body)
+    const region = { class: "scroll", role: "region", tabindex: "0", "aria-label": id }
+    find(id).append(el("div", region, shownTable, none))
     return (items: ReadonlyArray<A>) => show(items, body.matches(held))
   }
 }

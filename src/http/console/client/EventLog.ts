@@ -1,5 +1,6 @@
 /** What has happened, the newest first. It stands still while somebody reads it. */
-import type { App, Fact } from "./App.ts"
+import type { Fact } from "./Api.ts"
+import type { App } from "./App.ts"
 
 export function installEventLog(app: App): void {
   const { find, mark, on, phrase, set, write } = app
@@ -11,22 +12,21 @@ export function installEventLog(app: App): void {
   const read = matchMedia("(hover: hover)").matches ? ":hover, :focus" : ":focus"
   let from: unknown
 
-  const kinds: Readonly<Record<string, (fact: Fact) => boolean>> = {
-    trouble: app.isTrouble,
-    pool: ({ _tag }) => _tag.startsWith("Pool"),
-    connections: ({ _tag }) => /^(Connect|Backoff)/.test(_tag),
-    leases: ({ _tag }) => /Acquire|Released|^Leak/.test(_tag),
-    sizing: app.isSizing,
-    operators: ({ _tag }) => _tag === "OperatorAction"
+  const kinds: Readonly<Record<string, RegExp>> = {
+    pool: /^Pool/,
+    connections: /^(Connect|Backoff)/,
+    leases: /Acquire|Released|^Leak/,
+    sizing: app.sizing,
+    operators: /^Operator/
   }
+  const isMeant = (fact: Fact): boolean =>
+    kind.value === "trouble" ? app.isTrouble(fact) : (kinds[kind.value] ?? /./).test(fact._tag)
 
   const draw = (): void => {
     const { facts, omitted } = app.view
     const text = words.value.trim().toLowerCase()
     const found = facts.filter(
-      (fact) =>
-        (kinds[kind.value]?.(fact) ?? true) &&
-        `${phrase(fact._tag)} ${app.factWords(fact)}`.toLowerCase().includes(text)
+      (fact) => isMeant(fact) && `${phrase(fact._tag)} ${app.factWords(fact)}`.toLowerCase().includes(text)
     )
     const newest = found.slice(-mostShown).toReversed()
     app.list("events", "li time i b span", newest, (fact, line, time, symbol, name, details) => {
@@ -35,7 +35,7 @@ export function installEventLog(app: App): void {
       write(symbol!, isTrouble ? app.symbols.warn : fact._tag === "OperatorAction" ? "◆" : "")
       write(name!, phrase(fact._tag))
       app.tip(details!, app.factWords(fact))
-      mark(line, "data-level", isTrouble && "bad")
+      app.flag(line, isTrouble)
     })
     const shown = found.length > mostShown ? `, the newest ${mostShown} of them here` : ""
     const missing = omitted > 0 ? `, and ${app.number(omitted)} more that came too fast` : ""

@@ -1,5 +1,6 @@
 /** What changes slowly: sizing, advice, configuration, sums by reason, and the last failures to connect. */
-import type { App, Pair, Report } from "./App.ts"
+import type { Report } from "./Api.ts"
+import type { App, Pair } from "./App.ts"
 
 export function installFacts(app: App): void {
   const { lines, millis, number, pairs, percent, phrase, time } = app
@@ -22,7 +23,10 @@ export function installFacts(app: App): void {
       ["Ignored", ignored > 0 && `${app.many(ignored, "time")}. ${fault}`],
       ["Knee", knee && `${knee.connections} connections (${certain}). ${knee.advice}`]
     ])
-    const decisions = app.view.facts.filter(app.isSizing).slice(-mostDecisions).toReversed()
+    const decisions = app.view.facts
+      .filter(({ _tag }) => app.sizing.test(_tag))
+      .slice(-mostDecisions)
+      .toReversed()
     const words = decisions.map((fact) => `${time(fact.at)} ${phrase(fact._tag)}: ${app.factWords(fact)}`)
     lines("decisions", words)
   }
@@ -56,15 +60,15 @@ export function installFacts(app: App): void {
     Object.entries(counts).map(([reason, count]) => [`${name}: ${phrase(reason)}`, count > 0 && number(count)])
 
   const times = ({ count, p50, p95, p99 }: Report["useTimes"]): string =>
-    count > 0 ? [p50, p95, p99].map(millis).join(" · ") : "–"
+    count > 0 ? `p50 ${millis(p50)}, p95 ${millis(p95)}, p99 ${millis(p99)}` : "–"
 
   const drawCounters = (report: Report): void =>
     pairs("counters", [
       ["Acquired, returned", `${number(report.acquired)}, ${number(report.released)}`],
       ["Opened, closed", `${number(report.created)}, ${number(report.closed)}`],
-      ["Waits p50 · p95 · p99", times(report.acquireTimes)],
-      ["Holds p50 · p95 · p99", times(report.useTimes)],
-      ["Connects p50 · p95 · p99", times(report.createTimes)],
+      ["Waits", times(report.acquireTimes)],
+      ["Holds", times(report.useTimes)],
+      ["Connects", times(report.createTimes)],
       ["Leaks suspected", number(report.leaks)],
       ...counters("Closed", report.closedFor),
       ...counters("Acquire failed", report.refusedFor),

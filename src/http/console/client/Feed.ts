@@ -1,5 +1,6 @@
 /** What the server says: requests, and the stream of one pool, which is opened again whenever it breaks. */
-import type { App, Fact, Frame, History, Row, Sample, View } from "./App.ts"
+import type { Fact, Frame, History, Row, Sample } from "./Api.ts"
+import type { App, View } from "./App.ts"
 
 export function installFeed(app: App): void {
   const { find, mark, set } = app

@@ -1,8 +1,10 @@
 /** The lanes: what each connection did in the last minute, and for whom. A leak is a bar that never ends. */
-import type { App, Bar, Connection } from "./App.ts"
+import type { Bar, Connection } from "./Api.ts"
+import type { App } from "./App.ts"
 
 export function installLanes(app: App): void {
   const { color, find, many, mark, millis, on, phrase, set, write } = app
+  const { max, min } = Math
   const spanMillis = 60_000
   const rowHeight = 22
   const palette = 10
@@ -27,19 +29,19 @@ export function installLanes(app: App): void {
   let focused = 0
   let chosen: Bar | undefined
 
-  const isNamed = (operation = "("): boolean => !operation.startsWith("(")
-  app.operationName = (operation) => (isNamed(operation) ? operation! : "no operation name")
+  const unnamed = "no operation name"
+  app.operationName = (operation = "(") => (operation.startsWith("(") ? unnamed : operation)
 
   /** Always the same for a name, as long as no other one has it. */
-  app.operationColor = (operation = "") => {
-    if (!isNamed(operation || "(")) return color("unnamed")
-    let place = places.get(operation) ?? 0
-    if (!places.has(operation)) {
-      for (let index = 0; index < operation.length; index++)
-        place = (place * 31 + operation.charCodeAt(index)) % palette
+  app.operationColor = (operation) => {
+    const name = app.operationName(operation)
+    if (name === unnamed) return color("unnamed")
+    let place = places.get(name) ?? 0
+    if (!places.has(name)) {
+      for (let index = 0; index < name.length; index++) place = (place * 31 + name.charCodeAt(index)) % palette
       const taken = new Set(places.values())
       while (taken.size < palette && taken.has(place)) place = (place + 1) % palette
-      places.set(operation, place)
+      places.set(name, place)
     }
     return color(`op${place}`)
   }
@@ -56,7 +58,7 @@ export function installLanes(app: App): void {
     for (const life of found.values()) {
       const { bars, id, now } = life
       bars.sort((one, other) => one.start - other.start)
-      life.start = Math.min(bars[0]?.start ?? at, at - (now?.ageMillis ?? 0))
+      life.start = min(bars[0]?.start ?? at, at - (now?.ageMillis ?? 0))
       const isOpen = now ?? (omitted.connections > 0 && bars.some(({ end }) => !end))
       life.end = app.view.closed.get(id)?.at ?? (isOpen ? Infinity : (bars.at(-1)?.end ?? life.start))
       if (life.end < at - spanMillis) found.delete(id)
@@ -84,7 +86,14 @@ export function installLanes(app: App): void {
   const stateWords = ({ end, now }: Life): string => {
     if (!now) return end === Infinity ? "" : "closed"
     const since = now.inUseForMillis ?? now.idleForMillis
-    return `${phrase(now.state)}${since === undefined ? "" : ` ${millis(since)}`}`
+    return phrase(now.state) + (since === undefined ? "" : ` ${millis(since)}`)
+  }
+
+  const laneWords = (lane: Lane): string => {
+    const life = lane.at(-1)!
+    const holder = life.now?.holders[0]
+    const who = holder ? ` by ${holder.path ?? holder.holder}` : ""
+    return `${stateWords(life)}${who}${leakOf(lane) ? ", leak suspected" : ""}`
   }
 
   const barWords = ({ connection, end, isLeakSuspected, kind, lease, operation, share = 0, start }: Bar): string => {
@@ -104,15 +113,14 @@ export function installLanes(app: App): void {
   }
 
   type Pen = CanvasRenderingContext2D
-  const x = (at: number, width: number): number =>
-    Math.max(0, Math.min(width, ((at - app.now()) / spanMillis + 1) * width))
+  const x = (at: number, width: number): number => max(0, min(width, ((at - app.now()) / spanMillis + 1) * width))
 
   const drawBar = (pen: Pen, width: number, top: number, bar: Bar): void => {
     const { end = Infinity, isLeakSuspected, kind, operation, share = 1, start } = bar
     const left = x(start, width)
-    const size = Math.max(1.5, x(end, width) - left - 1.5)
+    const size = max(1.5, x(end, width) - left - 1.5)
     const full = rowHeight - 6
-    const height = Math.max(2, full * share)
+    const height = max(2, full * share)
     pen.fillStyle =
       kind === "lease" || kind === "busy"
         ? app.operationColor(operation)
@@ -154,7 +162,7 @@ export function installLanes(app: App): void {
   /** Only the rows that can be seen: there may be hundreds. */
   const draw = (): void => {
     const { clientHeight, scrollTop } = box
-    canvas.style.height = `${Math.min(clientHeight, lanes.length * rowHeight)}px`
+    canvas.style.height = `${min(clientHeight, lanes.length * rowHeight)}px`
     const { height, pen, width } = app.surface(canvas)
     pen.fillStyle = color("grid")
     for (const part of [0.25, 0.5, 0.75]) pen.fillRect(Math.round(width * part), 0, 1, height)
@@ -165,36 +173,30 @@ export function installLanes(app: App): void {
   }
 
   const drawRows = (): void => {
-    focused = Math.max(0, Math.min(focused, lanes.length - 1))
+    focused = max(0, min(focused, lanes.length - 1))
     app.list("lanes-list", "li b span small", lanes, (lane, row, id, words, state) => {
       const life = lane.at(-1)!
       const isLeak = leakOf(lane)
       const isFocused = lane === lanes[focused]
-      const holder = life.now?.holders[0]
       write(id!, `#${life.id} `)
       write(state!, `${isLeak ? "⚑ " : ""}${stateWords(life)}`)
-      mark(row, "data-level", isLeak && "bad")
+      app.flag(row, isLeak)
       mark(row, "role", "option")
       mark(row, "aria-selected", `${isFocused}`)
-      const who = holder ? ` by ${holder.path ?? holder.holder}` : ""
       mark(words!, "class", "hidden")
-      write(words!, ` ${stateWords(life)}${who}${isLeak ? ", leak suspected" : ""}`)
+      write(words!, laneWords(lane))
       mark(state!, "aria-hidden", "true")
       row.tabIndex = isFocused ? 0 : -1
     })
   }
 
-  const choose = (bar: Bar | undefined, words: string): void => {
+  const choose = (bar: Bar | undefined, lane?: Lane): void => {
     chosen = bar
-    set("lanes-words", bar ? barWords(bar) : words)
+    if (bar) set("lanes-words", barWords(bar))
+    else if (lane) set("lanes-words", `Connection ${lane.at(-1)!.id} · ${laneWords(lane)}`)
     draw()
   }
 
-  const wordsOf = (target: Element): string =>
-    `Connection ${[...target.closest("li")!.children]
-      .slice(0, 2)
-      .map(({ textContent }) => textContent)
-      .join("")}`
   const rowOf = (target: Element): number => [...rows.children].indexOf(target.closest("li")!)
 
   on(rows, "pointermove pointerdown", ({ clientX, target }) => {
@@ -204,13 +206,13 @@ export function installLanes(app: App): void {
     const at = app.now() + ((clientX - left) / width - 1) * spanMillis
     const slack = (3 / width) * spanMillis
     const hit = barsOf(lane).findLast(({ end = Infinity, start }) => start - slack <= at && at <= end + slack)
-    choose(hit, wordsOf(target))
+    choose(hit, lane)
   })
-  on(rows, "pointerleave", () => choose(undefined, find("lanes-words").textContent))
+  on(rows, "pointerleave", () => choose(undefined))
   on(rows, "focusin", ({ target }) => {
     focused = rowOf(target)
-    const lane = lanes[focused] ?? []
-    choose(leakOf(lane) ?? barsOf(lane).at(-1), wordsOf(target))
+    const lane = lanes[focused]
+    if (lane) choose(leakOf(lane) ?? barsOf(lane).at(-1), lane)
   })
   on(rows, "keydown", (event) => {
     const row = { ArrowUp: focused - 1, ArrowDown: focused + 1, Home: 0, End: lanes.length - 1 }[event.key]
@@ -219,7 +221,7 @@ export function installLanes(app: App): void {
     event.preventDefault()
     ;(rows.children[row ?? -1] as HTMLElement | undefined)?.focus()
     const bars = barsOf(lanes[focused])
-    if (step !== 0) choose(bars[bars.indexOf(chosen!) + step] ?? chosen, "")
+    if (step !== 0) choose(bars[bars.indexOf(chosen!) + step] ?? chosen)
   })
   on(box, "scroll", draw)
 

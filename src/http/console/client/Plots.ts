@@ -1,5 +1,6 @@
 /** What all charts share: the time axis, the cursor that points at one second in all of them, and a legend that tells its numbers. */
-import type { App, Bin, Plot, Sample, Series } from "./App.ts"
+import type { Sample } from "./Api.ts"
+import type { App, Bin, Plot, Series } from "./App.ts"
 
 export function installPlots(app: App): void {
   const { el, find, on, write } = app

@@ -1,5 +1,6 @@
 /** The pools of the process as tabs, and which of them is looked at. */
-import type { App, PoolList } from "./App.ts"
+import type { PoolList } from "./Api.ts"
+import type { App } from "./App.ts"
 
 export function installPools(app: App): void {
   const { find, mark, on, write } = app

@@ -1,5 +1,6 @@
 /** The tables: connections, waiters, and operations that hold connections. */
-import type { App, Connection, Holder, Operation, Waiter } from "./App.ts"
+import type { Connection, Holder, Operation, Waiter } from "./Api.ts"
+import type { App } from "./App.ts"
 
 export function installTables(app: App): void {
   const { el, mark, millis, number, phrase, table, tip, write } = app
@@ -30,7 +31,7 @@ export function installTables(app: App): void {
     const more = holders.length > 1 ? ` and ${holders.length - 1} more` : ""
     const line = `${isLeak ? "⚑ " : ""}${nameOf(connection)}${more}` || (counted.length > 0 ? "–" : "")
     folded(cell, line, [...holders.flatMap(holderLines), counted.join(", ")])
-    mark(cell, "data-level", isLeak && "bad")
+    app.flag(cell, isLeak)
   }
 
   const evictCell = ({ id, state }: Connection, cell: HTMLElement): void => {

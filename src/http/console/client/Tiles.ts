@@ -1,15 +1,16 @@
 /** The numbers that matter, each with its last minute. */
-import type { App, Column, Report } from "./App.ts"
+import type { Column, Report } from "./Api.ts"
+import type { App } from "./App.ts"
 
 export function installTiles(app: App): void {
   const { number, write } = app
   type Sum = (column: Column) => number
 
-  /** What it is called, what it draws of each second, what it says, and whether that is trouble. */
+  /** What it is called, what it draws of each second, what it says if not the last of that, and whether it is trouble. */
   type Tile = readonly [
     name: string,
     column: Column,
-    text: (report: Report, sum: Sum) => string,
+    text?: ((report: Report, sum: Sum) => string) | undefined,
     level?: (report: Report, sum: Sum) => string | false
   ]
 
@@ -24,14 +25,9 @@ export function installTiles(app: App): void {
 
   const tiles: ReadonlyArray<Tile> = [
     ["In use", "inUse", ({ inUse, limit }) => `${inUse} / ${limit}`, ({ inUse, limit }) => inUse >= limit && "warn"],
-    ["Idle", "idle", ({ idle }) => number(idle)],
-    ["Connecting", "connecting", ({ connecting }) => number(connecting)],
-    [
-      "Waiting",
-      "waiting",
-      ({ waiting }) => number(waiting),
-      (report) => report.waiting > 0 && (isLong(report) ? "bad" : "warn")
-    ],
+    ["Idle", "idle"],
+    ["Connecting", "connecting"],
+    ["Waiting", "waiting", undefined, (report) => report.waiting > 0 && (isLong(report) ? "bad" : "warn")],
     [
       "Oldest wait",
       "oldestWaitMillis",
@@ -40,13 +36,13 @@ export function installTiles(app: App): void {
     ],
     perMinute("Timeouts", "timedOut"),
     perMinute("Connect failures", "connectFailures"),
-    ["Leaks suspected", "leaksNow", ({ leaksNow }) => number(leaksNow), ({ leaksNow }) => leaksNow > 0 && "bad"],
+    ["Leaks suspected", "leaksNow", undefined, ({ leaksNow }) => leaksNow > 0 && "bad"],
     [
       "Served at once",
       "acquiredAtOnce",
       (_, sum) => (sum("acquired") > 0 ? app.percent(sum("acquiredAtOnce") / sum("acquired")) : "–")
     ],
-    ["Acquires / s", "acquired", () => number(app.view.samples.at(-1)?.acquired ?? 0)]
+    ["Acquires / s", "acquired"]
   ]
 
   const drawSpark = (canvas: HTMLCanvasElement, values: ReadonlyArray<number>, color: string): void => {
@@ -71,7 +67,7 @@ export function installTiles(app: App): void {
       const level = levelOf?.(report, sum) || undefined
       const values = minute.slice(-60).map((sample) => sample[column])
       write(heading!, name)
-      write(value!, textOf(report, sum))
+      write(value!, textOf?.(report, sum) ?? number(values.at(-1) ?? 0))
       app.mark(node, "data-level", level)
       drawSpark(canvas as HTMLCanvasElement, values, app.color(level ?? "inUse"))
     })

@@ -1,5 +1,6 @@
 /** The answer to "what is the matter?": the state, one sentence, what to do, and who holds the connections. */
-import type { App, Report } from "./App.ts"
+import type { Report } from "./Api.ts"
+import type { App } from "./App.ts"
 
 export function installVerdict(app: App): void {
   const { find, mark, phrase, set, write } = app
@@ -25,7 +26,7 @@ export function installVerdict(app: App): void {
         app.fill(bar!, leases / all, app.operationColor(operation))
         const words = [isLeak && "⚑ leak suspected", `oldest ${app.millis(oldestMillis)}`, oldest?.place]
         write(where!, words.filter(Boolean).join(" · "))
-        mark(node, "data-level", isLeak && "bad")
+        app.flag(node, isLeak)
       }
     )
     const others = holding.length - mostHolders

@@ -38,7 +38,7 @@ export function installWords(app: App): void {
   app.isTrouble = ({ _tag, isAlive, isDone, reason = "" }) =>
     trouble.test(_tag) || isAlive === false || isDone === false || (_tag === "ConnectionClosed" && badEnds.test(reason))
 
-  app.isSizing = ({ _tag }) => /^(Sizing|Limit)|Resized$/.test(_tag)
+  app.sizing = /^(Sizing|Limit)|Resized$/
 
   const detail = ([name, value]: readonly [string, unknown]): string => {
     const text = String(value as string | number)
