@@ -46,8 +46,8 @@ const shortened = (text: string): string =>
     .replaceAll(";}", "}")
     .replaceAll(/(?<!\w)\((\w+)\)=>/g, "$1=>")
     // Declarations that follow one another are one. Not those in the head of a `for`, and none with a body.
-    .replaceAll(/(?<!\()\blet [^;{}]*(?:;let(?: |(?=\[))[^;{}]*)+/g, (lets) =>
-      lets.replaceAll(/;let(?: |(?=\[))/g, ",")
+    .replaceAll(/(?<!\()\blet(?:\{[^{}]*\}| |(?=\[))[^;{}]*(?:;let(?:\{[^{}]*\}| |(?=\[))[^;{}]*)+/g, (lets) =>
+      lets.replaceAll(/;let ?/g, ",")
     )
     .replace(/^function\s*\w*\((\w*)\)/, "$1=>")
 

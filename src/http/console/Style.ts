@@ -68,7 +68,7 @@ const parts = `
 #range label { position: relative }
 #range input { position: absolute; inset: 0; opacity: 0 }
 #range span { display: block; padding: .1rem .65rem; border-radius: 6px }
-#range :checked + span { background: var(--ink); color: var(--paper) }
+#range :checked + span, #dialog-yes { background: var(--ink); color: var(--paper) }
 #range :focus-visible + span { outline: 2px solid var(--accent) }
 #verdict { grid: auto / 3fr 2fr; gap: 1rem 2rem; }
 #verdict, #answer { border-left: 5px solid var(--good); &[data-health=warn] { border-left-color: var(--warn) } &:is([data-health=fail], [data-level=bad]) { border-left-color: var(--bad) } }
@@ -145,7 +145,6 @@ dialog { margin: auto; max-width: min(36rem, 92vw) }
 dialog::backdrop { background: #0007 }
 dialog > * { display: block; margin: .5rem 0; width: 100% }
 dialog .inputs { justify-content: end }
-#dialog-yes { background: var(--ink); color: var(--paper) }
 @media (max-width: 900px) {
 #verdict { grid: auto / 1fr }
 }
@@ -165,5 +164,5 @@ dl div { grid: auto / 1fr; gap: 0 }
 
 /** White space is a tenth of the text. */
 export const style: string = `:root { ${light} } :root[data-theme=dark] { ${dark} } ${base} ${parts}`
-  .replaceAll(/\s*([{};,>]|:(?= ))\s*/g, "$1")
+  .replaceAll(/\s*([{};,>+/!]|:(?= ))\s*/g, "$1")
   .replaceAll(/;?}/g, "}")

@@ -39,10 +39,14 @@ export function installFeed(app: App): void {
   const answerOf = async (response: Response): ReturnType<App["call"]> => {
     const { ok, status } = response
     const body: unknown = await response.json().catch(() => undefined)
-    const problem = (body ?? {}) as Readonly<Record<"title" | "detail" | "done", string | undefined>> & {
+    const {
+      detail,
+      done = "done",
+      problems = [],
+      title = `the server answered ${status}`
+    } = (body ?? {}) as Readonly<Record<"title" | "detail" | "done", string | undefined>> & {
       readonly problems?: ReadonlyArray<string>
     }
-    const { detail, done = "done", problems = [], title = `the server answered ${status}` } = problem
     return { status, body, words: ok ? done : [title, detail, ...problems].filter(Boolean).join(": ") }
   }
 
