@@ -30,10 +30,9 @@ const grid = (...contents: ReadonlyArray<string>): string => `<div class="grid">
 
 const header = `
 <a href="#panel">Skip to the pool</a>
-<header><h1>Connection pools</h1>
-<p id="link"><span role="status" id="link-words">Connecting…</span> <span id="link-at"></span> <button id="retry" hidden>Retry now</button></p>
-<button id="copy">Copy diagnostics</button><button id="theme"></button></header>
-<nav><div id="tabs" role="tablist" aria-label="Pools"></div></nav>`
+<header><h1>Pools</h1><button id="copy">Copy diagnostics</button><button id="theme"></button></header>
+<nav><div id="tabs" role="tablist" aria-label="Pools"></div>
+<p id="link"><span role="status" id="link-words">Connecting…</span> <span id="link-at"></span> <button id="retry" hidden>Retry now</button></p></nav>`
 
 const verdict = `
 <section id="verdict"><div>

@@ -30,25 +30,26 @@ h1, h2, h3, legend, b { font-weight: 620 }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%) }
 a { position: absolute; left: -99rem; &:focus { left: 1rem; background: var(--paper); z-index: 9 } }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; border-radius: 4px }
-small, .note, figcaption, header, th, #lanes-legend, .scroll p, .badges { font-size: 12.5px; color: var(--dim) }
+small, .note, figcaption, #link, th, #lanes-legend, .scroll p, .badges { font-size: 12.5px; color: var(--dim) }
 button, input, select, textarea { font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--closing); border-radius: 6px; padding: .2rem .6rem }
 [type=checkbox], [type=radio] { margin-right: .3rem; vertical-align: -2px; accent-color: var(--accent) }
 [type=number] { width: 6rem }
 button { cursor: pointer; background: var(--soft) }
 button:hover:enabled { border-color: var(--ink) }
 button:disabled { cursor: default; color: var(--dim); border-style: dashed; background: none }
-header button, td button { padding: 0 .5rem }
-header, .inputs, .badges, figcaption, #lanes-legend, #lanes-legend li, .title, #range, #tabs, .axis, #answer { display: flex }
+header button, td button, #retry { padding: 0 .5rem; font-size: 12.5px }
+header, nav, .inputs, .badges, figcaption, #lanes-legend, #lanes-legend li, .title, #range, #tabs, .axis, #answer { display: flex }
 .title, .axis, #answer { justify-content: space-between }
-header, .inputs, .badges, figcaption, #lanes-legend { flex-wrap: wrap; gap: .2rem .9rem; align-items: center }
+header, nav, .inputs, .badges, figcaption, #lanes-legend { flex-wrap: wrap; gap: .2rem .9rem; align-items: center }
 main, nav, header { padding: 0 max(1.25rem, 50vw - 680px) }
 main, header { padding-top: .6rem }
+h1 { flex: 1 }
 h1, time, figcaption b, .badges b { color: var(--ink) }
-#link { flex: 1 0 11rem; &::before { content: "◌ "; color: var(--warn) } &:not([data-link=live]) { color: var(--ink); font-weight: 620 } }
+#link { &::before { content: "◌ "; color: var(--warn) } &:not([data-link=live]) { color: var(--ink); font-weight: 620 } }
 #link[data-link=live]::before { content: "● "; color: var(--good) }
 #link:is([data-link=denied], [data-link=ended])::before { content: "✕ "; color: var(--bad) }
 nav { position: sticky; top: 0; z-index: 3; background: var(--ground); border-bottom: 1px solid var(--edge) }
-#tabs { overflow-x: auto; padding: 2px }
+#tabs { flex: 1 1 18rem; overflow-x: auto; padding: 2px }
 #tabs button { flex: none; max-width: 22rem; display: grid; grid: auto / auto 1fr; gap: 0 .4rem; text-align: left; background: none; border: 0; border-bottom: 2px solid #0000; border-radius: 0; &[aria-selected=true] { border-color: var(--accent) } }
 #tabs small { grid-column: 2 }
 [data-health] > i, #health { color: var(--good) }
@@ -128,7 +129,7 @@ tr:hover, [data-frozen] { background: var(--soft) }
 td i { display: inline-block; width: 6rem; margin-right: .5rem; vertical-align: middle }
 summary { cursor: pointer }
 pre { font: 12px/1.5 ui-monospace, monospace; padding-left: 1rem; white-space: pre-wrap }
-#config td { white-space: normal }
+#config td:nth-child(2) { white-space: normal }
 #events { max-height: 20rem; overflow: auto; margin: .5rem 0; border-top: 1px solid var(--edge); font-size: 13px }
 #events li { display: grid; grid: auto / auto 1rem 11rem 1fr; gap: .6rem; padding: .1rem; border-bottom: 1px solid var(--grid); &:hover span { white-space: normal } }
 #events time, dt, label, pre { color: var(--dim) }

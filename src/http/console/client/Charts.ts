@@ -120,8 +120,6 @@ export function installCharts(app: App): void {
     pen.fillRect(left, round(zero), right - left, 1)
     pen.textAlign = "right"
     pen.fillText("0", left - 6, zero)
-    pen.textAlign = "left"
-    pen.fillText("waiting", left + 4, bottom - 7)
   })
 
   const percentiles = (prefix: "wait" | "use", drawn: string): ReadonlyArray<Series> => [

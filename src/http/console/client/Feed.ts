@@ -162,7 +162,7 @@ export function installFeed(app: App): void {
     set("link-words", words)
     find("retry").hidden = link === "live" || link === "connecting"
     mark(find("panel"), "data-stale", link !== "live" && "")
-    set("link-at", app.view.report && `as of ${app.time(app.now())}`)
+    set("link-at", app.view.report && `· as of ${app.time(app.now())}`)
   }
 
   app.retry = () => {

@@ -13,6 +13,7 @@ export function installPools(app: App): void {
     history.replaceState(null, "", `?pool=${encodeURIComponent(key)}`)
     app.watch(key)
     draw()
+    find("tab").scrollIntoView({ block: "nearest" })
     app.render()
   }
 
