@@ -69,7 +69,7 @@ const resume = Command.make("resume", target, ({ pool, ...given }) =>
   perform(given, ({ act, actions }) => act(actions.resume({ params: { pool }, payload: {} })))
 ).pipe(described("Lend connections again"))
 
-const interrupt = yes("interrupt", "Interrupt whoever has it, instead of waiting for its return")
+const interrupt = yes("interrupt", "Close it under whoever has it, instead of waiting for its return")
 
 const recycle = Command.make("recycle", { ...target, interrupt }, ({ interrupt, pool, ...given }) =>
   perform(given, ({ act, actions }) => act(actions.recycle({ params: { pool }, payload: { interrupt } })))

@@ -59,7 +59,7 @@ const wordsOf = (event: PoolEvent): string => {
     case "PoolResized":
       return `pool resized: ${limits(event)}`
     case "PoolCleared":
-      return `all earlier connections are being replaced${event.interrupt ? ", borrowers interrupted" : ""}`
+      return `all earlier connections are being replaced${event.interrupt ? ", lent ones too" : ""}`
     case "PoolDraining":
       return `pool draining, ${count(event.leases, "lease")} running`
     case "PoolClosed":

@@ -61,12 +61,12 @@ export const layer = (api: typeof PoolApi) =>
       )
       .handle("resume", ({ params }) => act(params.pool, "resume", ({ pool }) => ConnectionPool.resume(pool)))
       .handle("recycle", ({ params, payload }) =>
-        act(params.pool, `recycle${payload.interrupt === true ? ", borrowers interrupted" : ""}`, ({ pool }) =>
+        act(params.pool, `recycle${payload.interrupt === true ? ", lent connections too" : ""}`, ({ pool }) =>
           ConnectionPool.recycle(pool, payload)
         )
       )
       .handle("evict", ({ params, payload: { connection, interrupt = false } }) =>
-        act(params.pool, `evict connection ${connection}${interrupt ? ", its borrower interrupted" : ""}`, ({ pool }) =>
+        act(params.pool, `evict connection ${connection}${interrupt ? ", lent or not" : ""}`, ({ pool }) =>
           Effect.flatMap(ConnectionPool.evict(pool, connection, { interrupt }), (isThere) =>
             isThere
               ? Effect.void

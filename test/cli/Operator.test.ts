@@ -120,7 +120,7 @@ describe("the actions", () => {
         assert.strictEqual((yield* act("pause", "--fail")).out, "pause: acquires fail\n")
         assert.strictEqual((yield* ConnectionPool.status(orders)).state, "paused")
         assert.strictEqual((yield* act("resume")).out, "resume\n")
-        assert.strictEqual((yield* act("recycle", "--interrupt")).out, "recycle, borrowers interrupted\n")
+        assert.strictEqual((yield* act("recycle", "--interrupt")).out, "recycle, lent connections too\n")
         assert.match((yield* act("check-idle")).out, /^\d+ checked, 0 of them failed, \d+ skipped\n$/)
         assert.strictEqual((yield* act("capture-stacks")).out, "capture stacks for 5 minutes\n")
         assert.match((yield* act("drain", "--yes", "--deadline", "10s")).out, /^drain, borrowers may finish for 10s\n$/)

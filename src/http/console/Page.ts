@@ -96,7 +96,7 @@ const actions = section(
     action(
       "resize",
       "Resize",
-      "Closes idle ones first; interrupts nobody.",
+      "Closes idle ones first; takes none from a borrower.",
       number("Minimum", "minConnections", `id="min" min="0"`) + number("Maximum", "maxConnections", `id="max" min="1"`)
     ),
     action(
@@ -110,7 +110,7 @@ const actions = section(
       "recycle",
       "Recycle",
       "Replaces every connection: idle ones now, lent ones when they are returned.",
-      `<label><input type="checkbox" name="interrupt">interrupt borrowers</label>`
+      `<label><input type="checkbox" name="interrupt">lent ones now, too</label>`
     ),
     action("check-idle", "Check idle", "Checks every idle connection now."),
     action(

@@ -1,115 +1,60 @@
-import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Metric, Redacted, type Scope } from "effect"
-import { HttpRouter, HttpServer } from "effect/http"
-import * as fs from "node:fs"
-import { createServer } from "node:http"
-import { createRequire } from "node:module"
-import { chromium, type Page } from "playwright-core"
-import { ConnectionPool, PoolRegistry } from "../../../src/index.ts"
-import { PoolHttp } from "../../../src/http/index.ts"
-import { type FakeConnection, FakeServer } from "../../support/FakeServer.ts"
+import { assert } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import type { Page } from "playwright-core"
+import { ConnectionPool } from "../../../src/index.ts"
+import { eventually } from "../../support/Eventually.ts"
+import { barriers, holding, inBrowser, poolName, says, withPage } from "./ConsolePage.ts"
 
-const executablePath = "/usr/bin/chromium"
+const panels = [
+  "Over time",
+  "What each connection does",
+  "Connections",
+  "Waiting",
+  "Holders by operation",
+  "Events",
+  "Sizing",
+  "Advisor",
+  "Configuration",
+  "Since it was made",
+  "Actions"
+]
 
-const hasBrowser = fs.existsSync(executablePath)
+const headings = (page: Page) => Effect.promise(() => page.locator("#loaded h2:visible").allInnerTexts())
 
-/** Debian's package `chromium`; the gate installs it. */
-const when = hasBrowser ? it.live : it.live.skip
-const why = hasBrowser ? "" : ` (not run: ${executablePath} is not there)`
-
-const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"]
-
-const token = Redacted.make("tok")
-
-interface View {
-  readonly page: Page
-  readonly server: FakeServer
-  readonly pool: ConnectionPool.ConnectionPool<FakeConnection>
-  /** What the browser complained of: scripts that fail, and breaches of the page's policy. */
-  readonly complaints: ReadonlyArray<string>
-}
-
-/** The page of a pool of its own, in a real browser. */
-const withPage = <A, E>(
-  options: { readonly width?: number; readonly scheme?: "light" | "dark"; readonly token?: Redacted.Redacted },
-  story: (view: View) => Effect.Effect<A, E, Scope.Scope>
-) =>
-  Effect.gen(function* () {
-    const server = new FakeServer()
-    const pool = yield* ConnectionPool.make(server.complete, {
-      name: "orders <b>",
-      minConnections: 1,
-      maxConnections: 2,
-      leakThreshold: "1 second",
-      drainTimeout: 0,
-      retry: { initial: "300 millis" }
+/** How many pixels of a canvas have been drawn. */
+const drawn = (page: Page, selector: string) =>
+  Effect.promise(() =>
+    page.locator(selector).evaluate((node) => {
+      const canvas = node as unknown as {
+        width: number
+        height: number
+        getContext(kind: "2d"): {
+          getImageData(x: number, y: number, width: number, height: number): { data: Uint8Array }
+        }
+      }
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
+      return data.filter((value, index) => index % 4 === 3 && value > 0).length
     })
-    const { address } = yield* HttpServer.HttpServer
-    const browser = yield* Effect.acquireRelease(
-      Effect.promise(() => chromium.launch({ executablePath, args: flags })),
-      (open) => Effect.promise(() => open.close())
-    )
-    const { scheme = "light", width = 1280 } = options
-    const complaints: Array<string> = []
-    const page = yield* Effect.promise(() =>
-      browser.newPage({ viewport: { width, height: 900 }, colorScheme: scheme, bypassCSP: false })
-    )
-    page.setDefaultTimeout(15_000)
-    page.on("pageerror", (error) => complaints.push(String(error)))
-    page.on("console", (message) => {
-      if (message.type() === "error") complaints.push(message.text())
-    })
-    yield* Effect.promise(() => page.goto(`${HttpServer.formatAddress(address)}/console`))
-    return yield* story({ page, server, pool, complaints })
-  }).pipe(
-    Effect.scoped,
-    Effect.provide(
-      HttpRouter.serve(PoolHttp.layer({ token: options.token }), { disableLogger: true, disableListenLog: true }).pipe(
-        Layer.provideMerge(
-          NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: "1 second" })
-        )
-      )
-    ),
-    Effect.provideService(PoolRegistry.PoolRegistry, PoolRegistry.make()),
-    Effect.provideService(Metric.MetricRegistry, new Map())
   )
 
-/** Waits until the page says it. */
-const says = (page: Page, words: RegExp) =>
-  Effect.promise(() => page.getByText(words).first().waitFor({ state: "visible" }))
+const tab = (page: Page) => page.getByRole("tab", { selected: true })
 
-const axe = fs.readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8")
-
-/** What a person with a disability could not use, seriously. */
-const barriers = (page: Page) =>
-  Effect.promise(async () => {
-    await page.evaluate(axe)
-    const found = await page.evaluate("axe.run()")
-    const { violations } = found as { violations: ReadonlyArray<{ id: string; impact: string }> }
-    return violations.filter(({ impact }) => impact === "serious" || impact === "critical").map(({ id }) => id)
-  })
-
-describe("the console in a real browser", { timeout: 60_000 }, () => {
+inBrowser("the console in a real browser", (when) => {
   for (const [name, width, scheme] of [
     ["on a desk, by day", 1280, "light"],
+    ["on a desk, at night", 1280, "dark"],
+    ["on a phone, by day", 360, "light"],
     ["on a phone, at night", 360, "dark"]
   ] as const) {
-    when(`shows every panel, has no barrier and fits: ${name}${why}`, () =>
-      withPage({ width, scheme }, ({ complaints, page }) =>
+    when(`shows every panel, has no barrier and fits: ${name}`, () =>
+      withPage({ width, scheme }, ({ complaints, page, pool }) =>
         Effect.gen(function* () {
-          yield* says(page, /What each connection does/)
-          const headings = yield* Effect.promise(() => page.locator("h2:visible").allInnerTexts())
-          for (const panel of [
-            "What each connection does",
-            "Connections",
-            "Waiting",
-            "Holders by operation",
-            "Events"
-          ]) {
-            assert.include(headings, panel)
-          }
-          for (const panel of ["Sizing", "Advisor", "Configuration", "Actions"]) assert.include(headings, panel)
+          yield* holding(pool, "Orders.list")
+          yield* says(page.locator("#operations"), /Orders\.list/)
+          const shown = yield* headings(page)
+          for (const panel of panels) assert.include(shown, panel)
+          for (const chart of ["a", "b", "c", "d"]) assert.isAbove(yield* drawn(page, `#chart-${chart} canvas`), 100)
+          assert.isAbove(yield* drawn(page, "#lanes-canvas"), 100)
           assert.strictEqual(yield* Effect.promise(() => page.evaluate("document.documentElement.scrollWidth")), width)
           assert.deepStrictEqual(yield* barriers(page), [])
           assert.deepStrictEqual(complaints, [])
@@ -118,32 +63,59 @@ describe("the console in a real browser", { timeout: 60_000 }, () => {
     )
   }
 
-  when(`names a leak, and marks it in words${why}`, () =>
+  when("is read with the theme that is asked for, whatever the system has", () =>
+    withPage({ scheme: "light" }, ({ page }) =>
+      Effect.gen(function* () {
+        yield* says(page.locator("#kind"), /healthy/i)
+        const background = () => page.evaluate("getComputedStyle(document.body).backgroundColor")
+        const byDay = yield* Effect.promise(background)
+        const button = page.getByRole("button", { name: /^Theme/ })
+        yield* Effect.promise(() => button.click())
+        yield* Effect.promise(() => button.click())
+        assert.strictEqual(yield* Effect.promise(() => button.innerText()), "Theme: dark")
+        assert.notStrictEqual(yield* Effect.promise(background), byDay)
+        assert.deepStrictEqual(yield* barriers(page), [])
+      })
+    )
+  )
+
+  when("names a leak, marks it in words, and says when it has come back", () =>
     withPage({}, ({ page, pool }) =>
       Effect.gen(function* () {
-        const nightly = Effect.fn("Jobs.nightly")(() => ConnectionPool.use(pool, () => Effect.never))
-        const fiber = yield* Effect.forkScoped(nightly())
-        yield* says(page, /leak suspected/i)
-        yield* says(page, /Jobs\.nightly/)
+        const fiber = yield* holding(pool, "Jobs.nightly")
+        yield* says(page.locator("#verdict"), /leak suspected/i)
+        yield* says(page.locator("#verdict"), /Jobs\.nightly/)
+        yield* says(page.locator("#lanes-note"), /1 leak suspected/)
+        yield* says(page.locator("#connections"), /⚑ Jobs\.nightly/)
+        yield* says(page.locator("#events"), /leak suspected/i)
         yield* Fiber.interrupt(fiber)
+        yield* says(page.locator("#events"), /leak returned/i)
+        yield* says(page.locator("#verdict"), /healthy/i)
       })
     )
   )
 
-  when(`tells an outage with the driver's own words${why}`, () =>
+  when("tells an outage with the driver's own words in every panel that it concerns, and its end", () =>
     withPage({}, ({ page, server }) =>
       Effect.gen(function* () {
-        yield* says(page, /healthy/i)
+        yield* says(page.locator("#kind"), /healthy/i)
         yield* server.goDown("connect ECONNREFUSED 10.0.0.1:5432")
-        yield* says(page, /cannot connect/i)
-        yield* says(page, /ECONNREFUSED 10\.0\.0\.1/)
+        yield* says(page.locator("#verdict"), /cannot connect/i)
+        yield* says(page.locator("#verdict"), /ECONNREFUSED 10\.0\.0\.1/)
+        yield* says(page.locator("#failures"), /ECONNREFUSED 10\.0\.0\.1/)
+        yield* says(page.locator("#events"), /connect failed/i)
+        yield* says(page.locator("#connections"), /No connection is open/)
+        yield* says(tab(page), /cannot connect/i)
+        assert.match(yield* Effect.promise(() => page.title()), /^✕|cannot connect/i)
+        assert.deepStrictEqual(yield* barriers(page), [])
         yield* server.comeBack
-        yield* says(page, /healthy/i)
+        yield* says(page.locator("#verdict"), /healthy/i)
+        yield* says(page.locator("#failures-none"), /none/i)
       })
     )
   )
 
-  when(`tells a deadlock${why}`, () =>
+  when("tells a deadlock", () =>
     withPage({}, ({ page, pool }) =>
       Effect.gen(function* () {
         const nested = Effect.scoped(
@@ -154,46 +126,103 @@ describe("the console in a real browser", { timeout: 60_000 }, () => {
           })
         )
         yield* Effect.exit(Effect.all([nested, nested], { concurrency: 2 }))
-        yield* says(page, /deadlock/i)
+        yield* says(page.locator("#verdict"), /deadlock/i)
+        yield* says(page.locator("#events"), /deadlock/i)
       })
     )
   )
 
-  when(`offers no action without a token, and says why${why}`, () =>
+  when("lists who waits, for how long, and when each gives up", () =>
+    withPage({}, ({ page, pool }) =>
+      Effect.gen(function* () {
+        yield* holding(pool, "Jobs.one")
+        yield* holding(pool, "Jobs.two")
+        yield* holding(pool, "Checkout.pay")
+        const row = page.locator("#waiters tbody tr")
+        yield* says(row, /Checkout\.pay/)
+        const cells = yield* Effect.promise(() => row.locator("td").allInnerTexts())
+        assert.strictEqual(cells[0], "1")
+        assert.match(cells[2] ?? "", /\d+ m?s/)
+        assert.match(cells[3] ?? "", /\d+(\.\d+)? s/)
+      })
+    )
+  )
+
+  when("finds an event again by a word of it, and stands still while somebody reads", () =>
+    withPage({}, ({ page, server }) =>
+      Effect.gen(function* () {
+        yield* says(page.locator("#kind"), /healthy/i)
+        yield* server.goDown("the disk is full")
+        yield* says(page.locator("#events"), /the disk is full/)
+        yield* Effect.promise(() => page.getByLabel("Find").fill("disk is full"))
+        const lines = () => page.locator("#events li").allInnerTexts()
+        const found = yield* Effect.promise(lines)
+        assert.isAbove(found.length, 0)
+        assert.isTrue(found.every((line) => line.includes("the disk is full")))
+        yield* Effect.promise(() => page.getByLabel("Freeze").check())
+        yield* says(page.locator("#events-frozen"), /Frozen/)
+        const frozen = yield* Effect.promise(lines)
+        const note = page.locator("#link-at")
+        const before = yield* Effect.promise(() => note.innerText())
+        yield* eventually(
+          Effect.promise(() => note.innerText()),
+          (now) => now !== before
+        )
+        assert.deepStrictEqual(yield* Effect.promise(lines), frozen)
+        yield* Effect.promise(() => page.getByLabel("Freeze").uncheck())
+        assert.isAbove((yield* Effect.promise(lines)).length, frozen.length)
+      })
+    )
+  )
+
+  when("copies the diagnostics", () =>
     withPage({}, ({ page }) =>
       Effect.gen(function* () {
-        yield* says(page, /no token is configured/)
-        assert.isTrue(yield* Effect.promise(() => page.getByRole("button", { name: "Check idle" }).isDisabled()))
+        yield* says(page.locator("#kind"), /healthy/i)
+        yield* Effect.promise(() => page.context().grantPermissions(["clipboard-read", "clipboard-write"]))
+        yield* Effect.promise(() => page.getByRole("button", { name: "Copy diagnostics" }).click())
+        yield* says(page.locator("#answer"), /Diagnostics copied/)
+        const text = yield* Effect.promise(() => page.evaluate("navigator.clipboard.readText()"))
+        assert.strictEqual((JSON.parse(text as string) as { report: { name: string } }).report.name, poolName)
       })
     )
   )
 
-  when(`acts with a token, and says what was done; with a wrong one it says so${why}`, () =>
-    withPage({ token }, ({ page, pool }) =>
+  when("shows the diagnostics where there is no clipboard", () =>
+    withPage({}, ({ page }) =>
       Effect.gen(function* () {
-        yield* says(page, /healthy/i)
-        const act = (given: string) =>
-          Effect.promise(async () => {
-            await page.getByLabel("Token").fill(given)
-            await page.getByRole("button", { name: "Use", exact: true }).click()
-            await page.getByRole("button", { name: "Check idle" }).click()
-          })
-        yield* act("wrong")
-        yield* says(page, /bearer token is missing or wrong/i)
-        yield* act("tok")
-        yield* says(page, /0 checked/)
-        const events = yield* ConnectionPool.recentEvents(pool)
-        assert.isTrue(events.some((event) => event._tag === "OperatorAction"))
+        yield* says(page.locator("#kind"), /healthy/i)
+        yield* Effect.promise(() => page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })"))
+        yield* Effect.promise(() => page.getByRole("button", { name: "Copy diagnostics" }).click())
+        const text = yield* Effect.promise(() => page.getByRole("textbox", { name: "Diagnostics" }).inputValue())
+        const { events, history, report } = JSON.parse(text) as Record<string, unknown>
+        assert.isTrue([events, history, report].every((part) => part !== undefined))
       })
     )
   )
 
-  when(`says that its pool has gone${why}`, () =>
-    withPage({ token }, ({ page, pool }) =>
+  when("says that its pool has gone, and takes up the next one of that name", () =>
+    withPage({}, ({ page, pool, server }) =>
       Effect.gen(function* () {
-        yield* says(page, /healthy/i)
+        yield* says(page.locator("#kind"), /healthy/i)
         yield* ConnectionPool.drain(pool, 0)
         yield* says(page, /no pool yet|ended|closed/i)
+        yield* ConnectionPool.make(server.complete, { name: pool.name, minConnections: 2, maxConnections: 2 })
+        yield* says(page.locator("#verdict"), /healthy/i)
+      })
+    )
+  )
+
+  when("says that the server cannot be reached, and goes on when it can", () =>
+    withPage({}, ({ page, pool, server }) =>
+      Effect.gen(function* () {
+        yield* says(page.locator("#kind"), /healthy/i)
+        yield* Effect.promise(() => page.route("**/watch", (route) => route.abort()))
+        yield* ConnectionPool.drain(pool, 0)
+        yield* ConnectionPool.make(server.complete, { name: pool.name, minConnections: 1, maxConnections: 2 })
+        yield* says(page.locator("#link-words"), /^Reconnecting in/)
+        yield* Effect.promise(() => page.unroute("**/watch"))
+        yield* says(page.locator("#link-words"), /live/i)
       })
     )
   )

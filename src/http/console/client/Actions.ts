@@ -26,7 +26,7 @@ export function installActions(app: App): void {
 
   let whenConfirmed = (): void => undefined
 
-  /** Once, before anybody is interrupted. With an `option`, there is a box to tick; with a `text`, only that to copy. */
+  /** Once, before a connection is taken from anybody. With an `option`, there is a box to tick; with a `text`, only that to copy. */
   const confirm = (words: string, option: string, then: () => void, text = ""): void => {
     choice.checked = false
     choice.parentElement!.hidden = option === ""
@@ -49,7 +49,7 @@ export function installActions(app: App): void {
     const who = first && ` It closes when ${first.path ?? first.holder} returns it.`
     confirm(
       `Evict connection ${connection}?${who ?? ""}`,
-      first ? "Interrupt whoever has it now" : "",
+      first ? "Close it now, under whoever has it" : "",
       () => void ask("evict", { connection, interrupt: choice.checked })
     )
   }
@@ -69,7 +69,7 @@ export function installActions(app: App): void {
 
   const warnings: Readonly<Record<string, (values: Values) => string | undefined>> = {
     pause: ({ acquires }) => `Pause the pool? Until it is resumed, every acquire ${acquires}s.`,
-    recycle: ({ interrupt }) => interrupt && "Recycle the pool? Whoever has a connection is interrupted."
+    recycle: ({ interrupt }) => interrupt && "Recycle the pool? Connections are closed under whoever has them."
   }
 
   for (const form of forms)
