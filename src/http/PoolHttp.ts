@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
@@ -46,7 +47,10 @@ const consoleRoute = (prefix: string) =>
   HttpRouter.add(
     "GET",
     `${prefix}/console` as `/${string}`,
-    Effect.sync(() => {
+    Effect.map(HttpServerRequest.HttpServerRequest, ({ url }) => {
+      const [path = "", search = ""] = url.split("?")
+      // The page asks for what lies beside it, and from here it would look one step too deep.
+      if (path.endsWith("/")) return HttpServerResponse.redirect(`../console${search && `?${search}`}`)
       const nonce = crypto.randomUUID()
       return HttpServerResponse.text(page({ nonce }), {
         contentType: "text/html; charset=utf-8",

@@ -1,7 +1,7 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Metric, Redacted, Schema, Scope, Stream } from "effect"
-import { HttpClient, HttpClientRequest, type HttpClientResponse, HttpRouter } from "effect/http"
+import { FetchHttpClient, HttpClient, HttpClientRequest, type HttpClientResponse, HttpRouter } from "effect/http"
 import { TestClock } from "effect/testing"
 import { ConnectionPool, Connector, type PoolConfig, PoolRegistry, PoolReport } from "../../src/index.ts"
 import { ConsoleFeed, PoolApi, PoolHttp } from "../../src/http/index.ts"
@@ -365,6 +365,15 @@ describe("reading", () => {
         assert.strictEqual((yield* get(path)).status, 200, path)
       }
     }).pipe(withRoutes({ token, readToken: Redacted.make("reader") }))
+  )
+})
+
+describe("the console's address", () => {
+  it.effect("is the one beside the pools, also for whoever types a slash after it", () =>
+    Effect.gen(function* () {
+      const { headers, status } = yield* get("/console/?pool=a%20b")
+      assert.deepStrictEqual([status, headers["location"]], [302, "../console?pool=a%20b"])
+    }).pipe(Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }), withRoutes())
   )
 })
 
