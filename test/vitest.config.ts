@@ -20,7 +20,10 @@ export default defineConfig({
   resolve: {
     // One instance of every module: examples import the package by name, tests import the sources.
     alias: [
-      { find: /^effect-pool\/Postgres$/, replacement: `${root}src/connectors/Postgres.ts` },
+      {
+        find: /^effect-pool\/(Postgres|Sql|MySql|Redis|Sqlite|SurrealDb)$/,
+        replacement: `${root}src/connectors/$1.ts`
+      },
       { find: /^effect-pool\/http$/, replacement: `${root}src/http/index.ts` },
       { find: /^effect-pool\/laboratory$/, replacement: `${root}src/laboratory/index.ts` },
       { find: /^effect-pool\/testing$/, replacement: `${root}src/testing/index.ts` },

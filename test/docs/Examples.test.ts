@@ -75,7 +75,12 @@ describe("the examples of the documentation", () => {
             types: ["node"],
             paths: {
               "effect-pool": ["../../src/index.ts"],
-              "effect-pool/Postgres": ["../../src/connectors/Postgres.ts"],
+              ...Object.fromEntries(
+                ["Postgres", "Sql", "MySql", "Redis", "Sqlite", "SurrealDb"].map((name) => [
+                  `effect-pool/${name}`,
+                  [`../../src/connectors/${name}.ts`]
+                ])
+              ),
               "effect-pool/http": ["../../src/http/index.ts"],
               "effect-pool/laboratory": ["../../src/laboratory/index.ts"],
               "effect-pool/testing": ["../../src/testing/index.ts"],
