@@ -72,7 +72,9 @@ describe("a thousand subscribers", () => {
         const pool = yield* make()
         yield* Effect.scoped(
           Effect.gen(function* () {
-            const asked = Effect.forEach(Array(1000).keys(), () => ask(`${url}/pools/orders/watch`), { concurrency: 50 })
+            const asked = Effect.forEach(Array(1000).keys(), () => ask(`${url}/pools/orders/watch`), {
+              concurrency: 50
+            })
             const responses = yield* asked
             assert.lengthOf(
               responses.filter(({ statusCode }) => statusCode === 200),
@@ -131,7 +133,11 @@ describe("a subscriber that does not read", () => {
     Effect.gen(function* () {
       const registry = PoolRegistry.make()
       yield* Effect.gen(function* () {
-        yield* ConnectionPool.make(new FakeServer().complete, { name: "orders", startup: "background", drainTimeout: 0 })
+        yield* ConnectionPool.make(new FakeServer().complete, {
+          name: "orders",
+          startup: "background",
+          drainTimeout: 0
+        })
         const histories = yield* Histories
         const stream = yield* histories.watch(registry.entries()[0]!)
         yield* TestClock.adjust("60 seconds")

@@ -192,7 +192,9 @@ inBrowser("the console in a real browser", (when) => {
     withPage({}, ({ page }) =>
       Effect.gen(function* () {
         yield* says(page.locator("#kind"), /healthy/i)
-        yield* Effect.promise(() => page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })"))
+        yield* Effect.promise(() =>
+          page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+        )
         yield* Effect.promise(() => page.getByRole("button", { name: "Copy diagnostics" }).click())
         const text = yield* Effect.promise(() => page.getByRole("textbox", { name: "Diagnostics" }).inputValue())
         const { events, history, report } = JSON.parse(text) as Record<string, unknown>

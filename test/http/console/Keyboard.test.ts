@@ -107,9 +107,7 @@ inBrowser("the console by keyboard", (when) => {
         assert.strictEqual(yield* focused(page), "Evict connection 1")
         const { leases } = yield* ConnectionPool.status(pool)
         assert.strictEqual(leases, 1)
-        assert.isEmpty(
-          (yield* ConnectionPool.recentEvents(pool)).filter(({ _tag }) => _tag === "OperatorAction")
-        )
+        assert.isEmpty((yield* ConnectionPool.recentEvents(pool)).filter(({ _tag }) => _tag === "OperatorAction"))
       })
     )
   )

@@ -14,8 +14,7 @@ const bring = (page: Page, given: string) =>
 
 const form = (page: Page, action: string) => page.locator(`form[data-action="${action}"]`)
 
-const send = (page: Page, action: string) =>
-  Effect.promise(() => form(page, action).getByRole("button").click())
+const send = (page: Page, action: string) => Effect.promise(() => form(page, action).getByRole("button").click())
 
 const confirm = (page: Page) => Effect.promise(() => page.getByRole("button", { name: "Do it" }).click())
 
@@ -68,7 +67,9 @@ inBrowser("an operator at the console", (when) => {
     withPage({ token, actions: ["resize", "resume"] }, ({ page }) =>
       Effect.gen(function* () {
         yield* says(page.locator("#kind"), /healthy/i)
-        const enabled = yield* Effect.promise(() => page.locator("form[data-action] fieldset:enabled > legend").allInnerTexts())
+        const enabled = yield* Effect.promise(() =>
+          page.locator("form[data-action] fieldset:enabled > legend").allInnerTexts()
+        )
         assert.deepStrictEqual(enabled, ["Resize", "Resume"])
       })
     )
@@ -155,7 +156,10 @@ inBrowser("an operator at the console", (when) => {
       yield* everyAction["recycle"]!(page)
       yield* answers(page, /recycle/i)
       yield* says(page.locator("#connections"), /#2/)
-      assert.deepStrictEqual((yield* ConnectionPool.connections(pool)).map(({ id }) => id), [2])
+      assert.deepStrictEqual(
+        (yield* ConnectionPool.connections(pool)).map(({ id }) => id),
+        [2]
+      )
     })
   )
 
@@ -167,7 +171,10 @@ inBrowser("an operator at the console", (when) => {
       yield* says(page.getByRole("dialog"), /closed under whoever has them/)
       yield* confirm(page)
       yield* answers(page, /lent connections too/i)
-      assert.notInclude((yield* ConnectionPool.connections(pool)).map(({ id }) => id), 1)
+      assert.notInclude(
+        (yield* ConnectionPool.connections(pool)).map(({ id }) => id),
+        1
+      )
     })
   )
 
@@ -180,7 +187,10 @@ inBrowser("an operator at the console", (when) => {
       yield* confirm(page)
       yield* answers(page, /evict connection 1, lent or not/i)
       yield* says(page.locator("#events"), /evicted/i)
-      assert.notInclude((yield* ConnectionPool.connections(pool)).map(({ id }) => id), 1)
+      assert.notInclude(
+        (yield* ConnectionPool.connections(pool)).map(({ id }) => id),
+        1
+      )
     })
   )
 
