@@ -37,6 +37,6 @@ export default defineConfig({
     testTimeout: 30_000,
     // Tests that run side by side start processes of their own.
     maxConcurrency: 2,
-    reporters: ["default"]
+    reporters: ["default", `${root}test/NotRun.ts`]
   }
 })
