@@ -89,6 +89,8 @@ export class PoolRuntime<A> {
   private isScheduled = false
   private alarm: Fiber.Fiber<unknown, unknown> | undefined = undefined
   private alarmAt = Infinity
+  /** When the alarm can go off at the earliest: what it is for may have been due before it was set. */
+  private alarmFrom = Infinity
   /** The latest that a timer was in the last seconds, and when that was. */
   private late = { at: -Infinity, by: 0 }
 
@@ -361,7 +363,7 @@ export class PoolRuntime<A> {
   }
 
   private noteLate(now: number): void {
-    const by = Math.max(0, now - this.alarmAt)
+    const by = Math.max(0, now - this.alarmFrom)
     if (by >= this.lateBy(now)) this.late = { at: now, by }
   }
 
@@ -383,17 +385,20 @@ export class PoolRuntime<A> {
     if (at >= this.alarmAt) return
     this.alarm?.interruptUnsafe()
     this.alarmAt = at
+    const now = this.now()
+    // What a pool without connections has put off is due at once when it has one again. No timer was late for that.
+    this.alarmFrom = Math.max(at, now)
     this.alarm = this.fork(
       Effect.delay(
         Effect.sync(() => {
-          const now = this.now()
-          this.noteLate(now)
+          const woken = this.now()
+          this.noteLate(woken)
           this.alarmAt = Infinity
-          this.operations.look(this.engine.ledger, now)
-          this.transition(() => this.engine.tick(now))
+          this.operations.look(this.engine.ledger, woken)
+          this.transition(() => this.engine.tick(woken))
         }),
         // Rounded up: timers have whole milliseconds, and waking early would wake again.
-        Math.max(1, Math.ceil(at - this.now()))
+        Math.max(1, Math.ceil(at - now))
       )
     )
   }

@@ -79,4 +79,25 @@ describe("a timeout that comes late", () => {
       yield* Fiber.interrupt(holder)
     })
   )
+
+  it.effect("does not say so after an outage, in which the timers have been as good as ever", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      const retry = { initial: "5 seconds", max: "5 seconds" } as const
+      const pool = yield* ConnectionPool.make(server.complete, { ...config, retry })
+      yield* TestClock.adjust("1 second")
+      yield* server.goDown()
+      // No connection is left that anything would be due for.
+      for (let step = 0; step < 80; step++) yield* TestClock.adjust("100 millis")
+      yield* server.comeBack
+      for (let step = 0; step < 5; step++) yield* TestClock.adjust("100 millis")
+      const holder = yield* Effect.forkChild(ConnectionPool.use(pool, () => Effect.never))
+      yield* turns()
+      const waiter = yield* Effect.forkChild(Effect.flip(ConnectionPool.use(pool, () => Effect.void)))
+      for (let step = 0; step < 51; step++) yield* TestClock.adjust("100 millis")
+      const error = (yield* Fiber.join(waiter)) as PoolError.AcquireTimeout
+      assert.notStrictEqual(error.diagnosis, "event-loop-blocked")
+      yield* Fiber.interrupt(holder)
+    })
+  )
 })
