@@ -34,6 +34,8 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts", "docs/examples/specs/*.test.ts"],
     pool: "forks",
+    // Vitest would leave one of two processors to itself. Most of these tests wait: for servers, browsers, deadlines.
+    maxWorkers: 2,
     testTimeout: 30_000,
     // Tests that run side by side start processes of their own.
     maxConcurrency: 2,
