@@ -1,7 +1,7 @@
 /** The console of a pool in a real browser, for the tests beside it. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { layer } from "@effect/vitest"
-import { Context, Effect, Layer, Logger, Metric, type Scope } from "effect"
+import { Context, Data, Effect, Layer, Logger, Metric, type Scope } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import * as fs from "node:fs"
 import { createServer } from "node:http"
@@ -106,9 +106,26 @@ export const withPage = <A, E>(
     Effect.provide(Layer.fresh(Logger.layer([])))
   )
 
+/** It was not said. Shows what was, instead. */
+class NotSaid extends Data.TaggedError("NotSaid")<{ readonly words: RegExp; readonly instead: string }> {
+  override get message(): string {
+    return `nothing on the page matches ${this.words}; it says: ${this.instead.slice(0, 2000)}`
+  }
+}
+
 /** Waits until the page says it, anywhere or there. */
 export const says = (where: Page | Locator, words: RegExp) =>
-  Effect.promise(() => where.getByText(words).first().waitFor({ state: "visible" }))
+  Effect.tryPromise({
+    try: () => where.getByText(words).first().waitFor({ state: "visible" }),
+    catch: () => words
+  }).pipe(
+    Effect.catch(() =>
+      Effect.flatMap(
+        Effect.promise(() => ("content" in where ? where.locator("body") : where).first().innerText()),
+        (instead) => Effect.die(new NotSaid({ words, instead }))
+      )
+    )
+  )
 
 const axe = fs.readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8")
 

@@ -75,7 +75,10 @@ inBrowser("the console by keyboard", (when) => {
         yield* Fiber.join(yield* holding(pool, "Jobs.before", Effect.sleep("300 millis")))
         yield* holding(pool, "Jobs.two")
         const lanes = page.locator("#lanes-list")
-        yield* Effect.promise(() => lanes.getByRole("option").nth(1).waitFor())
+        // Until a second has come in which both hold: who had a connection when it was chosen is what is read.
+        for (const held of ["Jobs.one", "Jobs.two"]) {
+          yield* Effect.promise(() => lanes.getByRole("option").filter({ hasText: held }).waitFor())
+        }
         const words = page.locator("#lanes-words")
         yield* Effect.promise(() => lanes.getByRole("option", { selected: true }).focus())
         yield* says(words, /^Connection 1 .*Jobs\.one/)
