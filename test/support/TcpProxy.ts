@@ -36,6 +36,8 @@ export interface TcpProxy {
   readonly heal: Effect.Effect<void>
   /** The cut is over for those who connect from now on; all who were there stay in it for ever. */
   readonly healForNewcomers: Effect.Effect<void>
+  /** From now on everything takes so many milliseconds longer, each way; what is on its way stays in its order. */
+  readonly slow: (millis: number) => Effect.Effect<void>
   /** Ends every connection with a reset in both directions. */
   readonly reset: Effect.Effect<void>
 }
@@ -48,9 +50,13 @@ class Link {
   private state: "open" | "cut" | "lost" = "open"
   /** What happened during the cut, in its order. */
   private kept: Array<() => void> = []
+  private delay = 0
+  /** When the last of what is on its way arrives. */
+  private lastArrival = 0
 
-  constructor(client: net.Socket, serverPort: number, isCut: boolean) {
+  constructor(client: net.Socket, serverPort: number, isCut: boolean, delay: number) {
     this.client = client
+    this.delay = delay
     if (isCut) this.cut()
     client.once("data", (chunk) => {
       this.attempt.opening = chunk
@@ -111,7 +117,18 @@ class Link {
     from.on("close", () => this.pass(() => to()?.destroy()))
   }
 
+  slow(millis: number): void {
+    this.delay = millis
+  }
+
   private pass(step: () => void): void {
+    const now = performance.now()
+    this.lastArrival = Math.max(this.lastArrival, now + this.delay)
+    if (this.lastArrival <= now) this.arrive(step)
+    else setTimeout(() => this.arrive(step), this.lastArrival - now)
+  }
+
+  private arrive(step: () => void): void {
     if (this.state === "open") step()
     else if (this.state === "cut") this.kept.push(step)
   }
@@ -121,9 +138,10 @@ class Link {
 export const make = Effect.fnUntraced(function* (serverPort: number): Effect.fn.Return<TcpProxy, never, Scope.Scope> {
   const links: Array<Link> = []
   let cutFor: Newcomers | undefined = undefined
+  let delay = 0
 
   const listener = net.createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
-    const link = new Link(client, serverPort, cutFor !== undefined)
+    const link = new Link(client, serverPort, cutFor !== undefined, delay)
     links.push(link)
     if (cutFor === "reset") link.reset()
   })
@@ -169,6 +187,13 @@ export const make = Effect.fnUntraced(function* (serverPort: number): Effect.fn.
       endCut,
       toEach((link) => link.lose())
     ),
+    slow: (millis) =>
+      Effect.andThen(
+        Effect.sync(() => {
+          delay = millis
+        }),
+        toEach((link) => link.slow(millis))
+      ),
     reset: toEach((link) => link.reset())
   }
 })
