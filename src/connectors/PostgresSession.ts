@@ -17,10 +17,12 @@ export interface Session {
   begun: number
   settled: number
   ended: number
+  /** How many hold it for themselves. */
+  pins: number
 }
 
 /** Whether it is as it was when it was opened, as far as its statements say. */
-export const isAsNew = ({ begun, ended, isDirty }: Session): boolean => !isDirty && ended === begun
+export const isAsNew = ({ begun, ended, isDirty, pins }: Session): boolean => !isDirty && ended === begun && pins === 0
 
 /** Sessions by the connection that borrowers hold, for as long as somebody holds it. */
 const sessions = new WeakMap<PgConnection.PgConnection, Session>()
@@ -28,8 +30,10 @@ const sessions = new WeakMap<PgConnection.PgConnection, Session>()
 export const sessionOf = (connection: PgConnection.PgConnection): Session => sessions.get(connection)!
 
 /** The connection as its borrowers see it: the driver's own, which also notes what may leave something behind. */
-export const watched = (session: Session): PgConnection.PgConnection => {
-  const { base } = session
+export const watched = (session: Session): PgConnection.PgConnection => watch(session, session.base)
+
+/** `base` is the session's own connection, or what the driver gives to one who pins it. */
+const watch = (session: Session, base: PgConnection.PgConnection): PgConnection.PgConnection => {
   /** Notes what a statement does when it runs. */
   const noting = <X>(sql: string, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> => {
     const effect = sessionEffectOf(sql)
@@ -39,11 +43,6 @@ export const watched = (session: Session): PgConnection.PgConnection => {
     session.isDirty = true
     return statement
   }
-  const noteAnd = <X, E, R>(effect: Effect.Effect<X, E, R>): Effect.Effect<X, E, R> =>
-    Effect.suspend(() => {
-      session.isDirty = true
-      return effect
-    })
   const connection: PgConnection.PgConnection = Object.assign(Object.create(base) as PgConnection.PgConnection, {
     query: (sql: string, params?: ReadonlyArray<unknown>, prepare?: boolean) =>
       noting(sql, base.query(sql, params, prepare)),
@@ -54,13 +53,26 @@ export const watched = (session: Session): PgConnection.PgConnection => {
       if (sessionEffectOf(sql) !== "nothing") session.isDirty = true
       return base.stream(sql, params)
     },
-    // What runs on a pinned connection or a listener is not seen here.
-    pin: noteAnd(base.pin),
-    listen: (channel: string) => noteAnd(base.listen(channel))
+    pin: Effect.andThen(
+      pinning(session),
+      Effect.map(base.pin, (pinned) => watch(session, pinned))
+    ),
+    listen: (channel: string) =>
+      Effect.suspend(() => {
+        session.isDirty = true
+        return base.listen(channel)
+      })
   })
   sessions.set(connection, session)
   return connection
 }
+
+/** A pin that outlives its lease would keep the next borrower waiting. Counted before it begins, and until after it ends. */
+const pinning = (session: Session) =>
+  Effect.acquireRelease(
+    Effect.sync(() => session.pins++),
+    () => Effect.sync(() => session.pins--)
+  )
 
 /** From here on a transaction may be open, whatever comes of the statement. */
 const beginning = <X>(session: Session, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
@@ -155,3 +167,18 @@ export const closed = (connection: PgConnection.PgConnection): Effect.Effect<voi
     socket.once("close", onClose)
     return Effect.sync(() => socket.off("close", onClose))
   })
+
+/** A server that is well ends a statement in a millisecond or two when it is told to. */
+const patience = "1 second"
+
+/** Has the running statement end: by a request to cancel it, and where that does not help, by destroying the socket. */
+export const cancel = (connection: PgConnection.PgConnection, ended: Effect.Effect<void>): Effect.Effect<void> =>
+  Effect.raceFirst(
+    Effect.andThen(connection.interrupt, ended),
+    Effect.delay(
+      Effect.sync(() => {
+        sessionOf(connection).socket.destroy()
+      }),
+      patience
+    )
+  )
