@@ -1,5 +1,5 @@
 /** A session with the server: what its borrowers hold, what the pool knows of it, and what is done between two of them. */
-import type * as PgConnection from "@effect/sql-pg/PgConnection"
+import * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { SqlError } from "effect/sql/SqlError"
@@ -30,41 +30,65 @@ const sessions = new WeakMap<PgConnection.PgConnection, Session>()
 export const sessionOf = (connection: PgConnection.PgConnection): Session => sessions.get(connection)!
 
 /** The connection as its borrowers see it: the driver's own, which also notes what may leave something behind. */
-export const watched = (session: Session): PgConnection.PgConnection => watch(session, session.base)
+export const watched = (session: Session): PgConnection.PgConnection => new Watched(session, session.base)
 
-/** `base` is the session's own connection, or what the driver gives to one who pins it. */
-const watch = (session: Session, base: PgConnection.PgConnection): PgConnection.PgConnection => {
+/** A class, and not an object that inherits from the driver's: each transaction makes one, and it would cost as much as the rest. */
+class Watched implements PgConnection.PgConnection {
+  readonly [PgConnection.TypeId]: PgConnection.TypeId = PgConnection.TypeId
+  readonly pin: PgConnection.PgConnection["pin"]
+  private readonly session: Session
+  private readonly base: PgConnection.PgConnection
+
+  /** `base` is the session's own connection, or what the driver gives to one who pins it. */
+  constructor(session: Session, base: PgConnection.PgConnection) {
+    this.session = session
+    this.base = base
+    this.pin = Effect.andThen(
+      pinning(session),
+      Effect.map(base.pin, (pinned) => new Watched(session, pinned))
+    )
+    sessions.set(this, session)
+  }
+
+  get config(): PgConnection.Config {
+    return this.base.config
+  }
+
+  get processId(): number {
+    return this.base.processId
+  }
+
+  get interrupt(): Effect.Effect<void> {
+    return this.base.interrupt
+  }
+
+  readonly query = (sql: string, params?: ReadonlyArray<unknown>, prepare?: boolean) =>
+    this.noting(sql, this.base.query(sql, params, prepare))
+
+  readonly queryValues = (sql: string, params?: ReadonlyArray<unknown>, prepare?: boolean) =>
+    this.noting(sql, this.base.queryValues(sql, params, prepare))
+
+  readonly stream = (sql: string, params?: ReadonlyArray<unknown>) => {
+    // Nobody sees how a stream ends: the statements that a stream is made for have no need of it.
+    if (sessionEffectOf(sql) !== "nothing") this.session.isDirty = true
+    return this.base.stream(sql, params)
+  }
+
+  readonly listen = (channel: string) =>
+    Effect.suspend(() => {
+      this.session.isDirty = true
+      return this.base.listen(channel)
+    })
+
   /** Notes what a statement does when it runs. */
-  const noting = <X>(sql: string, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> => {
+  private noting<X>(sql: string, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> {
     const effect = sessionEffectOf(sql)
     if (effect === "nothing") return statement
-    if (effect === "begins") return beginning(session, statement)
-    if (effect === "ends") return ending(session, statement)
-    session.isDirty = true
+    if (effect === "begins") return beginning(this.session, statement)
+    if (effect === "ends") return ending(this.session, statement)
+    this.session.isDirty = true
     return statement
   }
-  const connection: PgConnection.PgConnection = Object.assign(Object.create(base) as PgConnection.PgConnection, {
-    query: (sql: string, params?: ReadonlyArray<unknown>, prepare?: boolean) =>
-      noting(sql, base.query(sql, params, prepare)),
-    queryValues: (sql: string, params?: ReadonlyArray<unknown>, prepare?: boolean) =>
-      noting(sql, base.queryValues(sql, params, prepare)),
-    stream: (sql: string, params?: ReadonlyArray<unknown>) => {
-      // Nobody sees how a stream ends: the statements that a stream is made for have no need of it.
-      if (sessionEffectOf(sql) !== "nothing") session.isDirty = true
-      return base.stream(sql, params)
-    },
-    pin: Effect.andThen(
-      pinning(session),
-      Effect.map(base.pin, (pinned) => watch(session, pinned))
-    ),
-    listen: (channel: string) =>
-      Effect.suspend(() => {
-        session.isDirty = true
-        return base.listen(channel)
-      })
-  })
-  sessions.set(connection, session)
-  return connection
 }
 
 /** A pin that outlives its lease would keep the next borrower waiting. Counted before it begins, and until after it ends. */

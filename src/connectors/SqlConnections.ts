@@ -55,8 +55,19 @@ export class Timed<A> extends Guarded {
   }
 }
 
-const refusal = (message: string, operation: string, cause: unknown = new Error(message)): SqlError =>
-  new SqlError({ reason: new UnknownError({ cause, message, operation }) })
+/** Why a reserved connection takes no statement any more. Made an error only for those who need one: an error takes its stack along. */
+interface Refusal {
+  readonly message: string
+  readonly cause?: SqlError
+}
+
+const gone: Refusal = { message: "the connection was given back: whoever reserved it has ended" }
+const ended: Refusal = { message: "the transaction has ended" }
+
+const refused = ({ cause, message }: Refusal): Effect.Effect<never, SqlError> =>
+  Effect.fail(
+    new SqlError({ reason: new UnknownError({ cause: cause ?? new Error(message), message, operation: "execute" }) })
+  )
 
 /**
  * A connection that is reserved, for a transaction or as it is. Whoever started a fiber in it may go on with it after its end: that
@@ -68,7 +79,7 @@ export class Reserved extends Guarded {
   protected readonly inner: Connection
   private readonly discard: Effect.Effect<void>
   /** Why no statement may run any more. */
-  private over: SqlError | undefined = undefined
+  private over: Refusal | undefined = undefined
   private running = 0
   private readonly idle = Latch.makeUnsafe(true)
 
@@ -84,7 +95,7 @@ export class Reserved extends Guarded {
       let isCounted = false
       // Counted inside of what counts it off: between the two steps the fiber may be interrupted.
       const counted = Effect.suspend(() => {
-        if (this.over !== undefined) return Effect.fail(this.over)
+        if (this.over !== undefined) return refused(this.over)
         isCounted = true
         this.enter()
         return statement
@@ -98,7 +109,7 @@ export class Reserved extends Guarded {
 
   executeStream(sql: string, params: Values, transform: Transform) {
     const entered = Effect.acquireRelease(
-      Effect.suspend(() => (this.over === undefined ? Effect.sync(() => this.enter()) : Effect.fail(this.over))),
+      Effect.suspend(() => (this.over === undefined ? Effect.sync(() => this.enter()) : refused(this.over))),
       () => Effect.sync(() => this.leave())
     )
     return Stream.unwrap(Effect.map(entered, () => this.inner.executeStream(sql, params, transform)))
@@ -109,7 +120,7 @@ export class Reserved extends Guarded {
 
   /** Says that it was given back. */
   readonly giveBack: Effect.Effect<void> = Effect.sync(() => {
-    this.over ??= refusal("the connection was given back: whoever reserved it has ended", "execute")
+    this.over ??= gone
   })
 
   /**
@@ -118,14 +129,14 @@ export class Reserved extends Guarded {
    */
   end<X, E>(statement: Effect.Effect<X, E>): Effect.Effect<X, E> {
     return Effect.suspend(() => {
-      this.over ??= refusal("the transaction has ended", "execute")
+      this.over ??= ended
       return Effect.andThen(this.idle.await, statement)
     })
   }
 
   /** Ends the transaction for good, unless it is lost. */
   commit(statement: Effect.Effect<void, SqlError>): Effect.Effect<void, SqlError> {
-    return this.end(Effect.suspend(() => (this.isLost ? Effect.fail(this.over!) : statement)))
+    return this.end(Effect.suspend(() => (this.isLost ? refused(this.over!) : statement)))
   }
 
   /**
@@ -136,11 +147,7 @@ export class Reserved extends Guarded {
     return Effect.catch(Effect.asVoid(statement), (cause) =>
       Effect.suspend(() => {
         this.isLost = true
-        this.over = refusal(
-          "the transaction could not be rolled back, and its connection is discarded",
-          "rollback",
-          cause
-        )
+        this.over = { message: "the transaction could not be rolled back, and its connection is discarded", cause }
         return Effect.andThen(this.discard, Effect.logDebug("A rollback failed; its connection is discarded.", cause))
       })
     )
