@@ -8,7 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Reactivity from "effect/reactivity/Reactivity"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type * as SqlConnection from "effect/sql/SqlConnection"
 import { ConnectionError, DeadlockError, SqlError, UnknownError } from "effect/sql/SqlError"
@@ -41,7 +41,7 @@ export interface Dialect<in A> extends Omit<
   /**
    * How a statement is ended that takes longer than the pool's `queryTimeout`: tells the server, on another way than the busy
    * connection. `ended` completes when the statement has ended; one that does not end must be ended by force. Without it the
-   * statement's fiber is interrupted, which costs each statement a fiber of its own.
+   * statement's fiber is interrupted, which costs each statement a fiber of its own, and the connection is discarded.
    */
   readonly cancel?: Cancel<A> | undefined
 }
@@ -106,31 +106,38 @@ export const make = Effect.fnUntraced(function* <A extends object>(
   dialect: Dialect<A>
 ): Effect.fn.Return<SqlClient.SqlClient, never, Reactivity.Reactivity | Scope.Scope> {
   const { cancel, connection, reserved, ...options } = dialect
-  const deadlines = new Deadlines<A>(pool.config.queryTimeout, cancel, yield* Clock)
+  const deadlines = new Deadlines<A>(
+    pool.config.queryTimeout,
+    cancel,
+    (raw) => ConnectionPool.invalidate(pool, raw),
+    yield* Clock
+  )
   yield* deadlines.watch
 
-  const known = new WeakMap<A, SqlConnection.Connection>()
-  const timed = (raw: A): SqlConnection.Connection => {
+  const known = new WeakMap<A, Timed<A>>()
+  const timed = (raw: A): Timed<A> => {
     const found = known.get(raw)
     if (found !== undefined) return found
     const made = new Timed(raw, connection(raw), deadlines)
     known.set(raw, made)
     return made
   }
-  const own = (raw: A): Effect.Effect<SqlConnection.Connection, never, Scope.Scope> =>
+  const own = (raw: A): Effect.Effect<Timed<A>, never, Scope.Scope> =>
     reserved === undefined
       ? Effect.succeed(timed(raw))
       : Effect.map(reserved(raw), (connection) => new Timed(raw, connection, deadlines))
   const reserve: Effect.Effect<Reserved, SqlError, Scope.Scope> = Effect.flatMap(
     Effect.mapError(ConnectionPool.reserve(pool), toSqlError),
     (raw) =>
-      Effect.flatMap(own(raw), (connection) => {
-        const mine = new Reserved(connection, ConnectionPool.invalidate(pool, raw))
-        return Effect.as(
-          Effect.addFinalizer(() => mine.giveBack),
-          mine
-        )
-      })
+      Effect.flatMap(own(raw), (connection) =>
+        Effect.contextWith((context: Context.Context<never>) => {
+          const mine = new Reserved(connection, ConnectionPool.invalidate(pool, raw), context)
+          return Effect.as(
+            Effect.addFinalizer(() => mine.giveBack),
+            mine
+          )
+        })
+      )
   )
   const transactionService = options.transactionService ?? transactionKey()
   const client = yield* SqlClient.make({
@@ -171,11 +178,11 @@ const transactions = (
   const control: Control = ({ control }, sql) =>
     prepareTransactionControls ? control.execute(sql, [], undefined) : control.executeUnprepared(sql, [], undefined)
   /** There is nothing to undo where the driver says that there is no transaction, or where an earlier rollback failed. */
-  const hasNone = (connection: Reserved) => connection.isLost || isTransaction?.(connection.control) === false
+  const hasNone = (connection: Reserved) => connection.isLost || isTransaction?.(connection.control.inner) === false
   const undo = (connection: Reserved, sql: string) =>
-    hasNone(connection) ? Effect.void : connection.undo(control(connection, sql))
+    Effect.suspend(() => (hasNone(connection) ? Effect.void : connection.undo(control(connection, sql))))
   const name = (id: number) => `effect_sql_${id}`
-  return SqlClient.makeWithTransaction({
+  const withTransaction = SqlClient.makeWithTransaction({
     // Whatever is in there was put there by what follows.
     transactionService: service as unknown as Context.Key<SqlClient.TransactionConnection, readonly [Reserved, number]>,
     spanAttributes: options.spanAttributes,
@@ -194,15 +201,35 @@ const transactions = (
     commit: (connection) =>
       connection.commit(
         Effect.mapError(
-          Effect.asVoid(typeof commit === "string" ? control(connection, commit) : commit(connection.control)),
+          Effect.asVoid(
+            typeof commit === "string"
+              ? control(connection, commit)
+              : connection.control.run(commit(connection.control.inner))
+          ),
           unlessLost
         )
       ),
-    onCommitFailure: onCommitFailure && ((connection) => onCommitFailure(connection.control)),
+    onCommitFailure:
+      onCommitFailure && ((connection) => connection.control.run(onCommitFailure(connection.control.inner))),
     rollback: (connection) => connection.end(undo(connection, rollback)),
     rollbackSavepoint: (connection, id) => undo(connection, rollbackSavepoint(name(id)))
   })
+  return (effect) => withTransaction(asHolder(service, effect))
 }
+
+/**
+ * The body of a transaction runs with the services from before it got its connection. The pool's note that it holds one, by which a
+ * deadlock is seen at once, would be lost.
+ */
+const asHolder = <B, E, R>(
+  service: Context.Service<SqlClient.TransactionConnection, SqlClient.TransactionConnection.Service>,
+  body: Effect.Effect<B, E, R>
+): Effect.Effect<B, E, R> =>
+  Effect.updateContext(body, (context: Context.Context<R>) => {
+    const [connection, depth] = Context.getOrUndefined(context, service) ?? []
+    if (depth !== 0 || !(connection instanceof Reserved)) return context
+    return Context.merge(Context.omit(Scope.Scope)(connection.context), context)
+  })
 
 /**
  * `SqlClient` over the pool that is in the context, such as one of `PoolLayer.Service`.

@@ -1,4 +1,5 @@
 /** A pool's connections as those who write SQL hold them: for one statement, or for themselves until they give them back. */
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type * as SqlConnection from "effect/sql/SqlConnection"
@@ -33,9 +34,16 @@ abstract class Guarded implements Connection {
   }
 }
 
+/** A connection on which everything ends in time, also what runs on the dialect's own. */
+export interface Bounded extends Connection {
+  readonly inner: Connection
+  run<X>(statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError>
+}
+
 /** A connection whose statements end in time. A stream lasts as long as its reader likes. */
-export class Timed<A> extends Guarded {
-  protected readonly inner: Connection
+export class Timed<A> extends Guarded implements Bounded {
+  /** As the dialect made it. */
+  readonly inner: Connection
   private readonly raw: A
   private readonly deadlines: Deadlines<A>
 
@@ -46,7 +54,7 @@ export class Timed<A> extends Guarded {
     this.deadlines = deadlines
   }
 
-  protected run<X>(statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> {
+  run<X>(statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> {
     return this.deadlines.bound(this.raw, statement)
   }
 
@@ -75,16 +83,19 @@ const refused = ({ cause, message }: Refusal): Effect.Effect<never, SqlError> =>
  */
 export class Reserved extends Guarded {
   /** The same, for the statements that begin and end what it is reserved for. */
-  readonly control: Connection
+  readonly control: Bounded
   protected readonly inner: Connection
+  /** The services of the one who reserved it, with the pool's note of that. */
+  readonly context: Context.Context<never>
   private readonly discard: Effect.Effect<void>
   /** Why no statement may run any more. */
   private over: Refusal | undefined = undefined
   private running = 0
   private readonly idle = Latch.makeUnsafe(true)
 
-  constructor(connection: Connection, discard: Effect.Effect<void>) {
+  constructor(connection: Bounded, discard: Effect.Effect<void>, context: Context.Context<never>) {
     super()
+    this.context = context
     this.inner = connection
     this.control = connection
     this.discard = discard

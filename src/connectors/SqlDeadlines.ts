@@ -24,7 +24,7 @@ interface Running<out A> {
 
 const outOfTime = (timeout: Duration.Duration, cause: SqlError): SqlError => {
   const isLost = cause.reason._tag === "ConnectionError"
-  const outcome = isLost ? "it could not be cancelled, and its connection is closed" : "it was cancelled on the server"
+  const outcome = isLost ? "it was given up, and its connection is closed" : "it was cancelled on the server"
   const message =
     `no result within ${Duration.format(timeout)} (the pool's queryTimeout): ${outcome}. Look for a lock that another session ` +
     `holds, a missing index, or too many rows.`
@@ -42,28 +42,38 @@ export class Deadlines<in out A> {
   private readonly timeout: Duration.Duration
   private readonly millis: number
   private readonly cancel: Cancel<A> | undefined
+  private readonly discard: (connection: A) => Effect.Effect<void>
   private readonly clock: Clock
   /** In the order in which they began, which is the order in which they run out. */
   private readonly running = new Set<Running<A>>()
   private readonly some = Latch.makeUnsafe(false)
 
-  constructor(timeout: Duration.Duration, cancel: Cancel<A> | undefined, clock: Clock) {
+  constructor(
+    timeout: Duration.Duration,
+    cancel: Cancel<A> | undefined,
+    discard: (connection: A) => Effect.Effect<void>,
+    clock: Clock
+  ) {
     this.timeout = timeout
     this.millis = Duration.toMillis(timeout)
     this.cancel = cancel
+    this.discard = discard
     this.clock = clock
   }
 
   /** Gives a statement its time. What fails after it, fails because of it. */
   bound<X>(connection: A, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> {
     if (this.millis === Number.POSITIVE_INFINITY) return statement
-    return this.cancel === undefined ? this.interrupting(statement) : this.watched(connection, statement)
+    return this.cancel === undefined ? this.interrupting(connection, statement) : this.watched(connection, statement)
   }
 
-  private interrupting<X>(statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> {
+  private interrupting<X>(connection: A, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> {
     // Also where its caller must not be interrupted, as at the end of a transaction.
     return Effect.flatMap(Effect.timeoutOption(Effect.interruptible(statement), this.timeout), (result) =>
-      Option.isSome(result) ? Effect.succeed(result.value) : Effect.fail(outOfTime(this.timeout, interrupted()))
+      Option.isSome(result)
+        ? Effect.succeed(result.value)
+        : // Nobody knows whether the driver has ended it on the server as well.
+          Effect.andThen(this.discard(connection), Effect.fail(outOfTime(this.timeout, interrupted())))
     )
   }
 

@@ -99,6 +99,24 @@ layer(serverWith(), live)("Postgres.layerSqlClient: transactions", (it) => {
       }).pipe(Effect.provide(client("savepoints", { ...alone, nested: "error" })))
     )
 
+    it.effect("is told at once that it waits for a connection that it holds up itself", () =>
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const started = performance.now()
+        const error = yield* Effect.flip(
+          sql.withTransaction(
+            Effect.andThen(
+              sql`select 1`,
+              Db.use(() => Effect.void)
+            )
+          )
+        )
+        assert.strictEqual(error._tag, "PoolDeadlock")
+        assert.isBelow(performance.now() - started, 2000)
+        assert.deepStrictEqual(yield* sql.withTransaction(sql`select 1 as one`), [{ one: 1 }])
+      }).pipe(Effect.provide(client("deadlocked")))
+    )
+
     it.effect("undoes its savepoints with it", () =>
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
