@@ -236,6 +236,8 @@ export const layerSqlClientFrom: <Self>(
  * `SqlClient` and `PgClient` over a pool of their own: what a program written for `@effect/sql-pg` is given instead of
  * `PgClient.layer`.
  *
+ * `maxUses` is `Infinity` here unless you set it: every statement is a use of a connection.
+ *
  * Fails with `PoolConfigError`, which names every wrong option, and in the startup mode `"failFast"` with `ConnectError`.
  *
  * With `concurrency` above 1, statements of several fibers share connections and are pipelined; each connection then has the server

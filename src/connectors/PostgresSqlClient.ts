@@ -246,11 +246,27 @@ const forSharing = (
   }
 }
 
+/**
+ * Every statement is a lease of its own here: at the pool's default of 1000 uses, a busy client would spend as much on opening
+ * connections as on statements. Their age stays bounded by `maxLifetime`.
+ */
+const usesOfClients = { maxUses: Infinity }
+
 export const layerSqlClient = (
   options: ConnectorOptions & SqlClientOptions = {},
   config: PoolConfig.Input | PoolConfig.PoolConfig = {}
-): Layer.Layer<Clients, PoolConfigError | ConnectError> =>
-  Layer.provide(layerOver(SqlPool, options), SqlPool.layer(connector(forSharing(options, config)), config))
+): Layer.Layer<Clients, PoolConfigError | ConnectError> => {
+  const settings = config instanceof PoolConfig.PoolConfig ? config : { ...usesOfClients, ...config }
+  return Layer.provide(layerOver(SqlPool, options), SqlPool.layer(connector(forSharing(options, config)), settings))
+}
+
+/** The pool's settings, with the client's own default where the environment says nothing else. */
+const clientSettings = (prefix: string): Config.Config<PoolConfig.PoolConfig> =>
+  Config.map(
+    Config.all({ settings: PoolConfig.config(prefix), uses: Config.option(Config.String(`${prefix}_MAX_USES`)) }),
+    ({ settings, uses }) =>
+      Option.isSome(uses) ? settings : new PoolConfig.PoolConfig({ ...settings, ...usesOfClients })
+  )
 
 export const layerSqlClientConfig = (
   prefix: string,
@@ -261,5 +277,5 @@ export const layerSqlClientConfig = (
   const connectors = Config.map(Config.all({ found: configOptions(prefix), settings }), ({ found, settings }) =>
     connector(forSharing(found, settings))
   )
-  return Layer.provide(layerOver(SqlPool, options), SqlPool.layerConfig(connectors, prefix))
+  return Layer.provide(layerOver(SqlPool, options), SqlPool.layerConfig(connectors, clientSettings(prefix)))
 }

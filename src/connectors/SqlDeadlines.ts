@@ -16,9 +16,14 @@ export type Cancel<in A> = (connection: A, ended: Effect.Effect<void>) => Effect
 interface Running<out A> {
   readonly connection: A
   readonly expiresAt: number
+  /** Its time is over, and something is done about it. Most statements never need it. */
+  ending: Ending | undefined
+}
+
+interface Ending {
+  /** Opens when the statement has ended. */
   readonly ended: Latch.Latch
-  /** Its time is over; `settled` opens when what was done about it is done. */
-  isOver: boolean
+  /** Opens when what was done about it is over. */
   readonly settled: Latch.Latch
 }
 
@@ -80,28 +85,22 @@ export class Deadlines<in out A> {
   /** Without a fiber and a timer for each statement. */
   private watched<X>(connection: A, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> {
     return Effect.suspend(() => {
-      const running: Running<A> = {
-        connection,
-        expiresAt: this.now() + this.millis,
-        ended: Latch.makeUnsafe(false),
-        isOver: false,
-        settled: Latch.makeUnsafe(false)
-      }
+      const running: Running<A> = { connection, expiresAt: this.now() + this.millis, ending: undefined }
       // Noted inside of what takes the note back: between the two steps the fiber may be interrupted.
       const noted = Effect.suspend(() => {
         this.running.add(running)
-        this.some.openUnsafe()
+        if (this.running.size === 1) this.some.openUnsafe()
         return statement
       })
       return Effect.mapError(
         Effect.onExitPrimitive(noted, () => {
           this.running.delete(running)
-          if (!running.isOver) return undefined
-          running.ended.openUnsafe()
+          if (running.ending === undefined) return undefined
+          running.ending.ended.openUnsafe()
           // A request to cancel that is on its way would hit whatever comes next on the connection.
-          return running.settled.await
+          return running.ending.settled.await
         }),
-        (error) => (running.isOver ? outOfTime(this.timeout, error) : error)
+        (error) => (running.ending === undefined ? error : outOfTime(this.timeout, error))
       )
     })
   }
@@ -123,10 +122,11 @@ export class Deadlines<in out A> {
 
   private expire(running: Running<A>): Effect.Effect<void> {
     this.running.delete(running)
-    running.isOver = true
+    const ending = { ended: Latch.makeUnsafe(false), settled: Latch.makeUnsafe(false) }
+    running.ending = ending
     const cancelled = Effect.ensuring(
-      Effect.suspend(() => this.cancel!(running.connection, running.ended.await)),
-      Effect.sync(() => running.settled.openUnsafe())
+      Effect.suspend(() => this.cancel!(running.connection, ending.ended.await)),
+      Effect.sync(() => ending.settled.openUnsafe())
     )
     // At once and on its own: if it did not begin, or were ended with the client, the statement would wait for ever.
     return Effect.asVoid(Effect.forkDetach(cancelled, { startImmediately: true }))

@@ -1,6 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Logger } from "effect"
 import { SqlClient } from "effect/sql"
+import * as PoolRegistry from "../../src/PoolRegistry.ts"
 import * as Postgres from "../../src/connectors/Postgres.ts"
 import { live, Server, serverWith } from "./Server.ts"
 
@@ -33,6 +34,25 @@ layer(serverWith(), live)("Postgres.layerSqlClientConfig", (it) => {
       const { url } = yield* Server
       const rows = yield* configured({ DB_URL: url, DB_CONCURRENCY: "8", DB_QUERY_TIMEOUT: "7 seconds" })
       assert.deepStrictEqual(rows, [{ name: "effect-pool", timeout: "7s" }])
+    })
+  )
+
+  it.effect("does not count a client's statements against its connections, unless it is told to", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Server
+      const registry = PoolRegistry.make()
+      const usesOf = (layer: Layer.Layer<SqlClient.SqlClient, unknown>) =>
+        Effect.provide(
+          Effect.sync(() => registry.entries().map(({ pool }) => pool.config.maxUses)),
+          Layer.provide(layer, [Logger.layer([]), Layer.succeed(PoolRegistry.PoolRegistry, registry)])
+        )
+      const variables = { DB_URL: url, DB_MAX_USES: "5" }
+      const fromEnvironment = (variables: Readonly<Record<string, string>>) =>
+        Layer.provide(Postgres.layerSqlClientConfig("DB"), environment(variables))
+      assert.deepStrictEqual(yield* usesOf(Postgres.layerSqlClient({ url })), [Infinity])
+      assert.deepStrictEqual(yield* usesOf(Postgres.layerSqlClient({ url }, { maxUses: 5 })), [5])
+      assert.deepStrictEqual(yield* usesOf(fromEnvironment({ DB_URL: url })), [Infinity])
+      assert.deepStrictEqual(yield* usesOf(fromEnvironment(variables)), [5])
     })
   )
 
