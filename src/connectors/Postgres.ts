@@ -3,23 +3,33 @@
  *
  * @since 0.1.0
  */
+import type { PgClient } from "@effect/sql-pg/PgClient"
 import * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Config from "effect/Config"
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { hasProperty, isString } from "effect/Predicate"
+import type { Reactivity } from "effect/reactivity/Reactivity"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import type { SqlClient } from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import * as Net from "node:net"
 import type { ConnectionOptions } from "node:tls"
+import type { ConnectionPool } from "../ConnectionPool.ts"
 import * as Connector from "../Connector.ts"
 import type * as DatabaseConnection from "../DatabaseConnection.ts"
-import type { ConfigProblem, FailureKind } from "../PoolError.ts"
+import type { Input, PoolConfig } from "../PoolConfig.ts"
+import type { ConfigProblem, ConnectError, FailureKind, PoolConfigError } from "../PoolError.ts"
 import { CancelRequests } from "./PostgresCancel.ts"
+import { configOptions } from "./PostgresConfig.ts"
 import * as Session from "./PostgresSession.ts"
+import * as SqlClients from "./PostgresSqlClient.ts"
+import type { Dialect } from "./Sql.ts"
 
 /**
  * Where the server is, who we are there, and what happens between two borrowers. Fields win over what the URL says.
@@ -159,29 +169,114 @@ export const queries: DatabaseConnection.Options<PgConnection.PgConnection, PgCo
  * @since 0.1.0
  */
 export const config = (prefix: string): Config.Config<Connector.Connector<PgConnection.PgConnection, SqlError>> =>
-  Config.all({
-    url: Config.option(Config.Redacted(`${prefix}_URL`)),
-    host: Config.option(Config.String(`${prefix}_HOST`)),
-    port: Config.option(Config.Port(`${prefix}_PORT`)),
-    database: Config.option(Config.String(`${prefix}_DATABASE`)),
-    username: Config.option(Config.String(`${prefix}_USERNAME`)),
-    password: Config.option(Config.Redacted(`${prefix}_PASSWORD`)),
-    ssl: Config.option(Config.Boolean(`${prefix}_SSL`)),
-    applicationName: Config.option(Config.String(`${prefix}_APPLICATION_NAME`))
-  }).pipe(
-    Config.map((read) =>
-      connector({
-        url: Option.getOrUndefined(read.url),
-        host: Option.getOrUndefined(read.host),
-        port: Option.getOrUndefined(read.port),
-        database: Option.getOrUndefined(read.database),
-        username: Option.getOrUndefined(read.username),
-        password: Option.getOrUndefined(read.password),
-        ssl: Option.getOrUndefined(read.ssl),
-        applicationName: Option.getOrUndefined(read.applicationName)
-      })
-    )
-  )
+  Config.map(configOptions(prefix), connector)
+
+/**
+ * How a client writes and reads: the options of {@link sqlClient} and its layers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SqlClientOptions = SqlClients.SqlClientOptions
+
+/**
+ * PostgreSQL for `Sql.layer` and `Sql.make`.
+ *
+ * @category dialects
+ * @since 0.1.0
+ */
+export const dialect: Dialect<PgConnection.PgConnection> = SqlClients.dialect
+
+/**
+ * The `PgClient` of `@effect/sql-pg`, which is a `SqlClient`, over a pool of connections that {@link connector} opens. It lives as
+ * long as the surrounding scope.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const sqlClient: (
+  pool: ConnectionPool<PgConnection.PgConnection>,
+  options?: SqlClientOptions
+) => Effect.Effect<PgClient, never, Reactivity | Scope.Scope> = SqlClients.makeSqlClient
+
+/**
+ * `SqlClient` and `PgClient` over a pool that is a service already. With `concurrency` above 1 its connector needs
+ * `driver: { multiplex: true }`.
+ *
+ * **Example** (One pool for statements in SQL and for the driver's own connections)
+ *
+ * ```ts
+ * import type { PgConnection } from "@effect/sql-pg/PgConnection"
+ * import { Effect, Layer } from "effect"
+ * import { PoolLayer } from "effect-pool"
+ * import * as Postgres from "effect-pool/Postgres"
+ * import { SqlClient } from "effect/sql"
+ *
+ * class Db extends PoolLayer.Service<Db, PgConnection>()("app/Db") {}
+ *
+ * const DbLive = Db.layer(Postgres.connector({ url: "postgres://app@localhost/app" }))
+ *
+ * const program = Effect.gen(function* () {
+ *   const sql = yield* SqlClient.SqlClient
+ *   const rows = yield* sql`select 1 as one`
+ *   const { released } = yield* Db.status
+ *   return [rows, released] // => [[{ one: 1 }], 1]
+ * }).pipe(Effect.provide(Postgres.layerSqlClientFrom(Db).pipe(Layer.provideMerge(DbLive))))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerSqlClientFrom: <Self>(
+  pool: Context.Key<Self, ConnectionPool<PgConnection.PgConnection>>,
+  options?: SqlClientOptions
+) => Layer.Layer<PgClient | SqlClient, never, Self> = SqlClients.layerSqlClientFrom
+
+/**
+ * `SqlClient` and `PgClient` over a pool of their own: what a program written for `@effect/sql-pg` is given instead of
+ * `PgClient.layer`.
+ *
+ * `maxUses` is `Infinity` here unless you set it: every statement is a use of a connection.
+ *
+ * Fails with `PoolConfigError`, which names every wrong option, and in the startup mode `"failFast"` with `ConnectError`.
+ *
+ * With `concurrency` above 1, statements of several fibers share connections and are pipelined; each connection then has the server
+ * end what takes longer than `queryTimeout`, by `statement_timeout`.
+ *
+ * **Example** (A transaction)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import * as Postgres from "effect-pool/Postgres"
+ * import { SqlClient } from "effect/sql"
+ *
+ * const SqlLive = Postgres.layerSqlClient({ url: "postgres://app@localhost/app" }, { maxConnections: 20 })
+ *
+ * const program = Effect.gen(function* () {
+ *   const sql = yield* SqlClient.SqlClient
+ *   return yield* sql.withTransaction(sql`select id, customer from orders where id = ${7}`)
+ * }).pipe(Effect.provide(SqlLive)) // => [{ id: 7, customer: "Ada" }]
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerSqlClient: (
+  options?: Options & SqlClientOptions,
+  config?: Input | PoolConfig
+) => Layer.Layer<PgClient | SqlClient, PoolConfigError | ConnectError> = SqlClients.layerSqlClient
+
+/**
+ * Like {@link layerSqlClient}, with everything read from `Config`: what {@link config} reads, and what `PoolConfig.config` does.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerSqlClientConfig: (
+  prefix: string,
+  options?: SqlClientOptions
+) => Layer.Layer<PgClient | SqlClient, Config.ConfigError | PoolConfigError | ConnectError> =
+  SqlClients.layerSqlClientConfig
 
 interface Target {
   readonly host: string
@@ -310,7 +405,7 @@ const connect = (options: Options, target: Target): Effect.Effect<PgConnection.P
     // Registered first, so that it runs after the driver has said goodbye.
     const part = Effect.addFinalizer(() => Effect.sync(() => socket && partFrom(socket)))
     const make = Effect.map(PgConnection.make(driverConfig), (base) =>
-      Session.watched({ base, socket: socket!, cancels, isDirty: false, begun: 0, settled: 0, ended: 0 })
+      Session.watched({ base, socket: socket!, cancels, isDirty: false, begun: 0, settled: 0, ended: 0, pins: 0 })
     )
     return Effect.andThen(part, make)
   })

@@ -1,5 +1,5 @@
 /** A session with the server: what its borrowers hold, what the pool knows of it, and what is done between two of them. */
-import type * as PgConnection from "@effect/sql-pg/PgConnection"
+import * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { SqlError } from "effect/sql/SqlError"
@@ -17,10 +17,12 @@ export interface Session {
   begun: number
   settled: number
   ended: number
+  /** How many hold it for themselves. */
+  pins: number
 }
 
 /** Whether it is as it was when it was opened, as far as its statements say. */
-export const isAsNew = ({ begun, ended, isDirty }: Session): boolean => !isDirty && ended === begun
+export const isAsNew = ({ begun, ended, isDirty, pins }: Session): boolean => !isDirty && ended === begun && pins === 0
 
 /** Sessions by the connection that borrowers hold, for as long as somebody holds it. */
 const sessions = new WeakMap<PgConnection.PgConnection, Session>()
@@ -28,39 +30,73 @@ const sessions = new WeakMap<PgConnection.PgConnection, Session>()
 export const sessionOf = (connection: PgConnection.PgConnection): Session => sessions.get(connection)!
 
 /** The connection as its borrowers see it: the driver's own, which also notes what may leave something behind. */
-export const watched = (session: Session): PgConnection.PgConnection => {
-  const { base } = session
+export const watched = (session: Session): PgConnection.PgConnection => new Watched(session, session.base)
+
+/** A class, and not an object that inherits from the driver's: each transaction makes one, and it would cost as much as the rest. */
+class Watched implements PgConnection.PgConnection {
+  readonly [PgConnection.TypeId]: PgConnection.TypeId = PgConnection.TypeId
+  readonly pin: PgConnection.PgConnection["pin"]
+  private readonly session: Session
+  private readonly base: PgConnection.PgConnection
+
+  /** `base` is the session's own connection, or what the driver gives to one who pins it. */
+  constructor(session: Session, base: PgConnection.PgConnection) {
+    this.session = session
+    this.base = base
+    this.pin = Effect.andThen(
+      pinning(session),
+      Effect.map(base.pin, (pinned) => new Watched(session, pinned))
+    )
+    sessions.set(this, session)
+  }
+
+  get config(): PgConnection.Config {
+    return this.base.config
+  }
+
+  get processId(): number {
+    return this.base.processId
+  }
+
+  get interrupt(): Effect.Effect<void> {
+    return this.base.interrupt
+  }
+
+  readonly query = (sql: string, params?: ReadonlyArray<unknown>, prepare?: boolean) =>
+    this.noting(sql, this.base.query(sql, params, prepare))
+
+  readonly queryValues = (sql: string, params?: ReadonlyArray<unknown>, prepare?: boolean) =>
+    this.noting(sql, this.base.queryValues(sql, params, prepare))
+
+  readonly stream = (sql: string, params?: ReadonlyArray<unknown>) => {
+    // Nobody sees how a stream ends: the statements that a stream is made for have no need of it.
+    if (sessionEffectOf(sql) !== "nothing") this.session.isDirty = true
+    return this.base.stream(sql, params)
+  }
+
+  readonly listen = (channel: string) =>
+    Effect.suspend(() => {
+      this.session.isDirty = true
+      return this.base.listen(channel)
+    })
+
   /** Notes what a statement does when it runs. */
-  const noting = <X>(sql: string, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> => {
+  private noting<X>(sql: string, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> {
     const effect = sessionEffectOf(sql)
     if (effect === "nothing") return statement
-    if (effect === "begins") return beginning(session, statement)
-    if (effect === "ends") return ending(session, statement)
-    session.isDirty = true
+    if (effect === "begins") return beginning(this.session, statement)
+    if (effect === "ends") return ending(this.session, statement)
+    this.session.isDirty = true
     return statement
   }
-  const noteAnd = <X, E, R>(effect: Effect.Effect<X, E, R>): Effect.Effect<X, E, R> =>
-    Effect.suspend(() => {
-      session.isDirty = true
-      return effect
-    })
-  const connection: PgConnection.PgConnection = Object.assign(Object.create(base) as PgConnection.PgConnection, {
-    query: (sql: string, params?: ReadonlyArray<unknown>, prepare?: boolean) =>
-      noting(sql, base.query(sql, params, prepare)),
-    queryValues: (sql: string, params?: ReadonlyArray<unknown>, prepare?: boolean) =>
-      noting(sql, base.queryValues(sql, params, prepare)),
-    stream: (sql: string, params?: ReadonlyArray<unknown>) => {
-      // Nobody sees how a stream ends: the statements that a stream is made for have no need of it.
-      if (sessionEffectOf(sql) !== "nothing") session.isDirty = true
-      return base.stream(sql, params)
-    },
-    // What runs on a pinned connection or a listener is not seen here.
-    pin: noteAnd(base.pin),
-    listen: (channel: string) => noteAnd(base.listen(channel))
-  })
-  sessions.set(connection, session)
-  return connection
 }
+
+/** A pin that outlives its lease would keep the next borrower waiting. Counted before it begins, and until after it ends. */
+const pinning = (session: Session) =>
+  Effect.acquireRelease(
+    Effect.sync(() => session.pins++),
+    () => Effect.sync(() => session.pins--)
+  )
 
 /** From here on a transaction may be open, whatever comes of the statement. */
 const beginning = <X>(session: Session, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
@@ -155,3 +191,18 @@ export const closed = (connection: PgConnection.PgConnection): Effect.Effect<voi
     socket.once("close", onClose)
     return Effect.sync(() => socket.off("close", onClose))
   })
+
+/** A server that is well ends a statement in a millisecond or two when it is told to. */
+const patience = "1 second"
+
+/** Has the running statement end: by a request to cancel it, and where that does not help, by destroying the socket. */
+export const cancel = (connection: PgConnection.PgConnection, ended: Effect.Effect<void>): Effect.Effect<void> =>
+  Effect.raceFirst(
+    Effect.andThen(connection.interrupt, ended),
+    Effect.delay(
+      Effect.sync(() => {
+        sessionOf(connection).socket.destroy()
+      }),
+      patience
+    )
+  )
