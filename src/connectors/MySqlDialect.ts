@@ -69,7 +69,7 @@ const adapt = (connection: MySqlConnection): SqlConnection.Connection => {
     params: ReadonlyArray<unknown>,
     transformRows: TransformRows,
     options?: Partial<Driver.Request>
-  ): Effect.Effect<ReadonlyArray<any>, SqlError> =>
+  ): Effect.Effect<ReadonlyArray<object>, SqlError> =>
     Effect.map(answer(sql, params, options), (found) => {
       const plain = rowsOf(found) as ReadonlyArray<object>
       return transformRows ? transformRows(plain) : plain

@@ -249,7 +249,7 @@ export const stream = (session: Session, request: Driver.Request): Stream.Stream
   )
 
 interface OpenRows {
-  readonly pull: Effect.Effect<Rows, SqlError | Cause.Done<void>>
+  readonly pull: Effect.Effect<Rows, SqlError | Cause.Done>
   readonly close: Effect.Effect<void>
 }
 
@@ -304,14 +304,14 @@ const watchRows = (session: Session, request: Driver.Request): OpenRows => {
     for (let row: unknown; rows.length < bufferedRows && (row = readable.read() as unknown) !== null;) rows.push(row)
     return rows
   }
-  const pull = Effect.callback<Rows, SqlError | Cause.Done<void>>((resume) => {
+  const pull = Effect.callback<Rows, SqlError | Cause.Done>((resume) => {
     const attempt = () => {
       const rows = read()
       if (rows.length > 0) return settle(Effect.succeed(rows as unknown as Rows))
       if (failure) return settle(Effect.fail(failure))
       if (readable.readableEnded || readable.destroyed) return settle(Cause.done())
     }
-    const settle = (outcome: Effect.Effect<Rows, SqlError | Cause.Done<void>>) => {
+    const settle = (outcome: Effect.Effect<Rows, SqlError | Cause.Done>) => {
       wake = () => {}
       resume(outcome)
     }
