@@ -299,13 +299,18 @@ const watchRows = (session: Session, request: Driver.Request): OpenRows => {
   readable.on("readable", () => wake())
   readable.on("end", () => wake())
 
+  // Reading makes the driver go on, and what it finds then may wake us: rows that were read in there would overtake these.
+  let isReading = false
   const read = (): Array<unknown> => {
     const rows: Array<unknown> = []
+    isReading = true
     for (let row: unknown; rows.length < bufferedRows && (row = readable.read() as unknown) !== null;) rows.push(row)
+    isReading = false
     return rows
   }
   const pull = Effect.callback<Rows, SqlError | Cause.Done>((resume) => {
     const attempt = () => {
+      if (isReading) return
       const rows = read()
       if (rows.length > 0) return settle(Effect.succeed(rows as unknown as Rows))
       if (failure) return settle(Effect.fail(failure))
