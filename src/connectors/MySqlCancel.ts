@@ -55,7 +55,8 @@ export const killQuery = (
 ): Effect.Effect<void, SqlError> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const line = yield* Driver.open(target)
+      // Under a name of its own: whoever looks at the server's list must not take it for one of the pool's connections.
+      const line = yield* Driver.open({ ...target, applicationName: `${target.applicationName} (cancel)` })
       const mine = "select 1 from information_schema.processlist where id = ? and host = ?"
       const found = yield* rowsOf(line, mine, [id, host])
       if (found.length > 0 && !hasEnded()) yield* rowsOf(line, `kill query ${id}`, [])
