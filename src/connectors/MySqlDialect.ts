@@ -5,7 +5,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
 import type * as Driver from "./MySqlDriver.ts"
-import { type MySqlConnection, rowsOf, run, sessionOf, stream } from "./MySqlSession.ts"
+import { isInTransaction, type MySqlConnection, rowsOf, run, type Session, sessionOf, stream } from "./MySqlSession.ts"
 import type { Dialect } from "./Sql.ts"
 
 /**
@@ -60,6 +60,22 @@ type TransformRows = (<A extends object>(rows: ReadonlyArray<A>) => ReadonlyArra
 /** A text without parameters is not worth preparing: most of them are run once, or cannot be prepared. */
 const isWorthPreparing = (params: ReadonlyArray<unknown>): boolean => params.length > 0
 
+/** Sessions by what Effect's client holds of them. */
+const sessions = new WeakMap<SqlConnection.Connection, Session>()
+
+/**
+ * A rollback that meets a lost connection has nothing to do: the server does it by itself. Effect's client would make a defect of
+ * the failure, and nobody could try the transaction again.
+ */
+const unlessDone = <X>(sql: string, rollback: Effect.Effect<ReadonlyArray<X>, SqlError>) =>
+  /^rollback\b/i.test(sql)
+    ? Effect.catchIf(
+        rollback,
+        ({ reason }) => reason._tag === "ConnectionError",
+        () => Effect.succeed([])
+      )
+    : rollback
+
 const adapt = (connection: MySqlConnection): SqlConnection.Connection => {
   const session = sessionOf(connection)
   const answer = (sql: string, params: ReadonlyArray<unknown>, options: Partial<Driver.Request> = {}) =>
@@ -80,7 +96,7 @@ const adapt = (connection: MySqlConnection): SqlConnection.Connection => {
       (found) => rowsOf(found) as ReadonlyArray<ReadonlyArray<unknown>>
     )
   const unprepared = { isPrepared: false }
-  return {
+  const adapted: SqlConnection.Connection = {
     execute: (sql, params, transformRows) => rows(sql, params, transformRows),
     executeRaw: (sql, params) => Effect.map(answer(sql, params), ({ result }) => result),
     executeStream: (sql, params, transformRows) => {
@@ -91,8 +107,10 @@ const adapt = (connection: MySqlConnection): SqlConnection.Connection => {
     },
     executeValues: (sql, params) => values(sql, params),
     executeValuesUnprepared: (sql, params) => values(sql, params, unprepared),
-    executeUnprepared: (sql, params, transformRows) => rows(sql, params, transformRows, unprepared)
+    executeUnprepared: (sql, params, transformRows) => unlessDone(sql, rows(sql, params, transformRows, unprepared))
   }
+  sessions.set(adapted, session)
+  return adapted
 }
 
 /**
@@ -110,6 +128,8 @@ export const makeDialect = (options: DialectOptions = {}): Dialect<MySqlConnecti
     connection: adapt,
     beginTransaction: "start transaction",
     releaseSavepoint: (name) => `release savepoint ${name}`,
+    // One that the server has rolled back by itself, savepoints and all, has no need of it.
+    isTransaction: (connection) => isInTransaction(sessions.get(connection)!),
     // One that the server has refused may still be open.
     onCommitFailure: (connection) => Effect.asVoid(connection.executeUnprepared("rollback", [], undefined)),
     ...(transformResultNames === undefined

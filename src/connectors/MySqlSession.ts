@@ -80,6 +80,9 @@ export const sessionOf = (connection: MySqlConnection): Session => sessions.get(
 /** Whether it is as it was when it was opened, as far as its statements and the server's answers say. */
 export const isAsNew = ({ isDirty, transaction }: Session): boolean => !isDirty && transaction === "none"
 
+export const isInTransaction = ({ line, transaction }: Session): boolean =>
+  transaction === "open" && !line.socket.destroyed
+
 export const isBusy = ({ onLost }: Session): boolean => onLost !== undefined
 
 export const make = (line: Driver.Line, target: Target, identity: Identity | undefined): MySqlConnection => {
