@@ -84,7 +84,7 @@ describe.skipIf(unavailable !== undefined)(titled("the inventory service"), () =
           )
           yield* Effect.ignore(outside.query(`kill ${String(rows[0]?.["id"])}`))
         })
-        yield* Effect.raceFirst(sell, Effect.forever(kill))
+        yield* Effect.all([sell, Effect.repeat(kill, { times: 9 })], { concurrency: 2 })
         assert.strictEqual(yield* available("fork"), 800)
       })
     )
