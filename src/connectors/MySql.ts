@@ -19,13 +19,15 @@ import { identify } from "./MySqlCancel.ts"
 import { type DialectOptions, makeCompiler, makeDialect } from "./MySqlDialect.ts"
 import * as Driver from "./MySqlDriver.ts"
 import { classify, isFatal } from "./MySqlError.ts"
+import * as Connection from "./MySqlConnection.ts"
 import * as Session from "./MySqlSession.ts"
 import { type Options, type Target, targetOf, type Tls } from "./MySqlTarget.ts"
+import * as Upkeep from "./MySqlUpkeep.ts"
 import * as Sql from "./Sql.ts"
 
 export type { DialectOptions, Options, Tls }
-export type MySqlConnection = Session.MySqlConnection
-export type Result = Session.Result
+export type MySqlConnection = Connection.MySqlConnection
+export type Result = Connection.Result
 export { makeCompiler, makeDialect }
 
 /**
@@ -63,10 +65,10 @@ export const connector = (options: Options = {}): Connector.Connector<MySqlConne
   return Connector.make({
     name: options.name ?? `${place}/${target.database ?? ""}`,
     connect: connect(target),
-    check: Session.check,
-    reset: resetMode === "never" ? undefined : Session.reset,
+    check: (connection) => Upkeep.check(Connection.sessionOf(connection)),
+    reset: resetMode === "never" ? undefined : (connection) => Upkeep.reset(Connection.sessionOf(connection)),
     inspect: (connection) => {
-      const session = Session.sessionOf(connection)
+      const session = Connection.sessionOf(connection)
       // The event that says so comes in a later turn.
       if (session.line.socket.destroyed) return "broken"
       // Somebody still uses what was returned: a reset waits for the end of that.
@@ -74,7 +76,7 @@ export const connector = (options: Options = {}): Connector.Connector<MySqlConne
       if (resetMode === "never") return "clean"
       return resetMode === "always" || !Session.isAsNew(session) ? "dirty" : "clean"
     },
-    closed: Session.closed,
+    closed: (connection) => Upkeep.closed(Connection.sessionOf(connection)),
     classify,
     fatal: isFatal,
     problems: target.problems
@@ -84,8 +86,8 @@ export const connector = (options: Options = {}): Connector.Connector<MySqlConne
 const connect = (target: Target): Effect.Effect<MySqlConnection, SqlError, Scope.Scope> =>
   Effect.gen(function* () {
     const line = yield* Driver.open(target)
-    const connection = Session.make(line, target, yield* identify(line))
-    yield* Session.settle(connection)
+    const connection = Connection.make(line, target, yield* identify(line))
+    yield* Upkeep.settle(Connection.sessionOf(connection))
     return connection
   })
 

@@ -5,7 +5,10 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
 import type * as Driver from "./MySqlDriver.ts"
-import { isInTransaction, type MySqlConnection, rowsOf, run, type Session, sessionOf, stream } from "./MySqlSession.ts"
+import { type MySqlConnection, rowsOf, sessionOf } from "./MySqlConnection.ts"
+import { run } from "./MySqlRun.ts"
+import { isInTransaction, type Session } from "./MySqlSession.ts"
+import { stream } from "./MySqlStream.ts"
 import type { Dialect } from "./Sql.ts"
 
 /**
@@ -64,17 +67,17 @@ const isWorthPreparing = (params: ReadonlyArray<unknown>): boolean => params.len
 const sessions = new WeakMap<SqlConnection.Connection, Session>()
 
 /**
- * A rollback that meets a lost connection has nothing to do: the server does it by itself. Effect's client would make a defect of
- * the failure, and nobody could try the transaction again.
+ * A rollback, and the release of a savepoint, has nothing to do where the server has rolled back by itself, or will, since the
+ * connection is lost. Effect's client would make a defect of the failure, and nobody could try the transaction again.
  */
-const unlessDone = <X>(sql: string, rollback: Effect.Effect<ReadonlyArray<X>, SqlError>) =>
-  /^rollback\b/i.test(sql)
+const unlessDone = <X>(session: Session, sql: string, statement: Effect.Effect<ReadonlyArray<X>, SqlError>) =>
+  /^(?:rollback|release savepoint)\b/i.test(sql)
     ? Effect.catchIf(
-        rollback,
-        ({ reason }) => reason._tag === "ConnectionError",
+        statement,
+        ({ reason }) => reason._tag === "ConnectionError" || session.transaction === "lost",
         () => Effect.succeed([])
       )
-    : rollback
+    : statement
 
 const adapt = (connection: MySqlConnection): SqlConnection.Connection => {
   const session = sessionOf(connection)
@@ -107,7 +110,8 @@ const adapt = (connection: MySqlConnection): SqlConnection.Connection => {
     },
     executeValues: (sql, params) => values(sql, params),
     executeValuesUnprepared: (sql, params) => values(sql, params, unprepared),
-    executeUnprepared: (sql, params, transformRows) => unlessDone(sql, rows(sql, params, transformRows, unprepared))
+    executeUnprepared: (sql, params, transformRows) =>
+      unlessDone(session, sql, rows(sql, params, transformRows, unprepared))
   }
   sessions.set(adapted, session)
   return adapted

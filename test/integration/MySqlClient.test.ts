@@ -39,7 +39,7 @@ const reasonOf = <A, R>(effect: Effect.Effect<A, SqlError, R>) =>
 
 describe.skipIf(unavailable !== undefined)(titled("MySql.layerSqlClient"), () => {
   layer(
-    serverWith({ "innodb-lock-wait-timeout": 1 }),
+    serverWith({ "innodb-lock-wait-timeout": 1, "innodb-rollback-on-timeout": "ON" }),
     live
   )((it) => {
     it.effect("inserts, selects, updates and deletes", () =>
@@ -206,9 +206,52 @@ describe.skipIf(unavailable !== undefined)(titled("MySql.layerSqlClient"), () =>
           )
         const exits = yield* Effect.all([Effect.exit(take(1, 2)), Effect.exit(take(2, 1))], { concurrency: 2 })
         assert.strictEqual(exits.filter(Exit.isFailure).length, 1)
-        assert.strictEqual(lateOutcome, "DeadlockError")
+        assert.strictEqual(lateOutcome, "SerializationError")
         assert.deepStrictEqual(yield* sql`select total from orders order by id`, [{ total: 1 }, { total: 1 }])
         assert.strictEqual((yield* Db.status).closed, 0)
+      }).pipe(Effect.provide(clientWith()))
+    )
+
+    it.effect("runs nothing outside a transaction that the server has rolled back after a lock timeout", () =>
+      Effect.gen(function* () {
+        const sql = yield* orders
+        yield* sql`insert into orders (customer_name) values ('Ada')`
+        const holder = yield* Effect.forkChild(
+          sql.withTransaction(Effect.andThen(sql`update orders set total = 1 where id = 1`, Effect.never))
+        )
+        yield* Effect.sleep(50)
+        const insert = (name: string) => sql`insert into orders (customer_name) values (${name})`
+        const late = yield* sql
+          .withTransaction(
+            Effect.gen(function* () {
+              yield* insert("Grace")
+              yield* Effect.ignore(sql.withTransaction(sql`update orders set total = 2 where id = 1`))
+              return yield* insert("Edsger")
+            })
+          )
+          .pipe(reasonOf)
+        yield* Fiber.interrupt(holder)
+        assert.strictEqual(late, "SerializationError")
+        assert.deepStrictEqual(yield* sql`select customer_name from orders`, [{ customer_name: "Ada" }])
+      }).pipe(Effect.provide(clientWith()))
+    )
+
+    it.effect("goes on with a transaction in which a statement has failed, and the server has not ended it", () =>
+      Effect.gen(function* () {
+        const sql = yield* orders
+        const insert = (name: string) => sql`insert into orders (customer_name) values (${name})`
+        yield* sql.withTransaction(
+          Effect.gen(function* () {
+            yield* insert("Ada")
+            yield* Effect.ignore(insert("Ada"))
+            yield* Effect.ignore(Effect.timeout(sql`select sleep(60)`, 20))
+            yield* insert("Grace")
+          })
+        )
+        assert.deepStrictEqual(yield* sql`select customer_name from orders order by id`, [
+          { customer_name: "Ada" },
+          { customer_name: "Grace" }
+        ])
       }).pipe(Effect.provide(clientWith()))
     )
 
@@ -218,7 +261,7 @@ describe.skipIf(unavailable !== undefined)(titled("MySql.layerSqlClient"), () =>
         const all = yield* Stream.runFold(
           sql<{ seq: number }>`select seq from seq_1_to_200000`.stream,
           () => ({ count: 0, sum: 0 }),
-          ({ count, sum }, { seq }) => ({ count: count + 1, sum: sum + Number(seq) })
+          ({ count, sum }, { seq }) => ({ count: count + 1, sum: sum + seq })
         )
         assert.deepStrictEqual(all, { count: 200_000, sum: 20_000_100_000 })
         const outside = yield* observer

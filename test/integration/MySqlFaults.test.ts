@@ -42,7 +42,7 @@ const config = {
 
 const clients = 40
 /** How long a client waits for its statements. */
-const workTimeout = 400
+const workTimeout = 500
 /** How long a statement that was interrupted is given to end, before its connection is given up. */
 const cancelPatience = 900
 /** For a busy machine. */
@@ -159,7 +159,7 @@ const startLoad = Effect.fnUntraced(function* (pool: Pool) {
 const countSessions = Effect.fnUntraced(function* (outside: Connection, { applicationName, proxy }: Scene) {
   const sessions = yield* sessionsOf(outside, applicationName)
   const ports = yield* proxy.portsOnServer
-  return sessions.filter(({ port }) => ports.has(Number(port))).length
+  return sessions.filter(({ port }) => ports.has(port)).length
 })
 
 /** Watches the sessions, through the server's outages too. */
@@ -202,7 +202,7 @@ const play = Effect.fnUntraced(function* (name: string, fault: Fault) {
   const scene: Scene = { applicationName, proxy, outside, terminated: new Set() }
   const seen = yield* watchSessions(scene)
   const load = yield* startLoad(pool)
-  yield* eventually(ConnectionPool.status(pool), ({ inUse, released }) => released > 500 && inUse === 8, "10 seconds")
+  yield* eventually(ConnectionPool.status(pool), ({ inUse, released }) => released > 200 && inUse === 8, "10 seconds")
 
   const beganAt = performance.now()
   yield* fault(scene)
@@ -257,12 +257,12 @@ const killAndRestart: Fault = () =>
     })
     // Whatever the test finds, there must be a server for the next one.
     yield* Effect.acquireRelease(server.kill, () => Effect.orDie(restart))
-    yield* Effect.sleep(1500)
+    yield* Effect.sleep(1000)
     yield* restart
   })
 
 /** So long that the driver gives up what was running, and the pool then has the time to call itself unavailable. */
-const longSilence = workTimeout + cancelPatience + config.connectTimeout + config.unavailableAfter + 800
+const longSilence = workTimeout + cancelPatience + config.connectTimeout + config.unavailableAfter + 500
 
 const freezeAndThaw: Fault = () =>
   Effect.gen(function* () {
@@ -300,7 +300,7 @@ const resetAndRefuse: Fault = ({ proxy }) =>
   Effect.gen(function* () {
     yield* proxy.cut("reset")
     yield* proxy.reset
-    yield* Effect.sleep(1500)
+    yield* Effect.sleep(1000)
     yield* proxy.heal
   })
 
@@ -465,7 +465,7 @@ describe.skipIf(unavailable !== undefined)(titled("MySql.connector: under load")
           Effect.gen(function* () {
             const { calls, rows } = yield* Played
             const committed = calls.filter(({ kind, outcome }) => kind === "transaction" && outcome === "success")
-            assert.isAbove(committed.length, 100)
+            assert.isAbove(committed.length, 50)
             assert.deepStrictEqual(
               committed.filter(({ nonce }) => !rows.has(nonce)),
               []
