@@ -6,13 +6,25 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { pathToFileURL } from "node:url"
+import * as MySql from "../../src/connectors/MySql.ts"
 import { type DocExample, docExamples, root } from "../support/DocExamples.ts"
+import * as MariaDbServer from "../support/MariaDbServer.ts"
 import * as PostgresServer from "../support/PostgresServer.ts"
 
 const folder = path.join(root, ".build", "examples")
 
-/** The server that examples call `postgres://app@localhost/app`, with the table they ask. */
-class Server extends Context.Service<Server, PostgresServer.PostgresServer>()("test/Server") {
+/** What examples call a server, and why there is none, if there is none. */
+const mysqlPlaceholder = "mysql://app@localhost/app"
+const missing = ({ code }: DocExample): string | undefined =>
+  code.includes(mysqlPlaceholder) ? MariaDbServer.unavailable : undefined
+
+/**
+ * The server that examples call `postgres://app@localhost/app`, with the table they ask, and the one that they call
+ * `mysql://app@localhost/app`, with the same one.
+ */
+class Server extends Context.Service<Server, PostgresServer.PostgresServer & { readonly mysqlUrl: string }>()(
+  "test/Server"
+) {
   static readonly layer = Layer.effect(
     Server,
     Effect.gen(function* () {
@@ -24,20 +36,35 @@ class Server extends Context.Service<Server, PostgresServer.PostgresServer>()("t
           yield* connection.query("insert into orders values (7, 'Ada')")
         })
       )
-      return server
+      return { ...server, mysqlUrl: MariaDbServer.unavailable === undefined ? yield* mysql : mysqlPlaceholder }
     })
   )
 }
+
+const mysql = Effect.gen(function* () {
+  const { url } = yield* MariaDbServer.make()
+  yield* Effect.scoped(
+    Effect.gen(function* () {
+      const connection = yield* MySql.connector({ url }).connect
+      yield* connection.query("create table orders (id int primary key, customer varchar(40)) engine = innodb")
+      yield* connection.query("insert into orders values (7, 'Ada')")
+    })
+  )
+  return url
+})
 
 const fileOf = ({ place }: Pick<DocExample, "place">): string =>
   path.join(folder, `${place.replaceAll(/\W+/g, "-")}.ts`)
 
 /** The block as a module. What stands after its arrow is an expression of the same language. */
-const write = ({ code, definesProgram, expected, place }: DocExample, url: string): void =>
+const write = (
+  { code, definesProgram, expected, place }: DocExample,
+  { mysqlUrl, url }: { readonly mysqlUrl: string; readonly url: string }
+): void =>
   fs.writeFileSync(
     fileOf({ place }),
     [
-      code.replaceAll("postgres://app@localhost/app", url),
+      code.replaceAll("postgres://app@localhost/app", url).replaceAll(mysqlPlaceholder, mysqlUrl),
       definesProgram ? "export { program }" : "export {}",
       expected === undefined ? "" : `export const expected: unknown = ${expected}`
     ].join("\n")
@@ -60,10 +87,10 @@ describe("the examples of the documentation", () => {
   layer(Server.layer, { timeout: "60 seconds", excludeTestServices: true })("on a real server", (it) => {
     it.effect("compile with the strict settings", () =>
       Effect.gen(function* () {
-        const { url } = yield* Server
+        const server = yield* Server
         fs.rmSync(folder, { recursive: true, force: true })
         fs.mkdirSync(folder, { recursive: true })
-        for (const example of docExamples) write(example, url)
+        for (const example of docExamples) write(example, server)
         const settings = {
           extends: "../../tsconfig.json",
           compilerOptions: {
@@ -99,16 +126,17 @@ describe("the examples of the documentation", () => {
 
     for (const example of docExamples) {
       const gives = example.expected === undefined ? "" : ` and gives ${example.expected}`
-      it.effect(`${example.place} runs${gives}`, () =>
+      const reason = missing(example)
+      const test = reason === undefined ? it.effect : it.effect.skip
+      test(`${example.place} runs${gives}${reason === undefined ? "" : ` (skipped: ${reason})`}`, () =>
         Effect.gen(function* () {
-          const { url } = yield* Server
+          const server = yield* Server
           fs.mkdirSync(folder, { recursive: true })
-          write(example, url)
+          write(example, server)
           const { expected, program } = yield* Effect.promise(() => load(example))
           const result = program === undefined ? undefined : yield* Effect.scoped(program)
           if (example.expected !== undefined) assert.deepStrictEqual(JSON.parse(JSON.stringify(result)), expected)
-        })
-      )
+        }))
     }
   })
 })

@@ -1,0 +1,64 @@
+/**
+ * A statement is cancelled by `KILL QUERY`, on a connection of its own. It names a session by a number, and that number may be
+ * another session's by the time it is read: on a server that was restarted, or on another one behind the same address.
+ */
+import * as Effect from "effect/Effect"
+import { hasProperty, isString } from "effect/Predicate"
+import type { SqlError } from "effect/sql/SqlError"
+import * as Driver from "./MySqlDriver.ts"
+import type { Target } from "./MySqlTarget.ts"
+
+/** How the server lists a session. No two sessions have the same number and come from the same port at once. */
+export interface Identity {
+  readonly id: number
+  /** The client's address and port, as the server sees them. */
+  readonly host: string
+}
+
+const rowsOf = (
+  line: Driver.Line,
+  sql: string,
+  params: ReadonlyArray<unknown>
+): Effect.Effect<ReadonlyArray<unknown>, SqlError> =>
+  Effect.callback<ReadonlyArray<unknown>, SqlError>((resume) => {
+    Driver.send(line, { sql, params, isPrepared: false, asArrays: false }, (error, { result }) =>
+      resume(error ? Effect.fail(error) : Effect.succeed(Array.isArray(result) ? result : []))
+    )
+    // Without it a connection that is lost meanwhile would be waited for by nobody but us.
+    return Effect.sync(() => line.socket.destroy())
+  })
+
+/** Who a connection is, on the server. Nothing if the server does not say: a proxy may answer in its place. */
+export const identify = (line: Driver.Line): Effect.Effect<Identity | undefined, SqlError> =>
+  Effect.map(
+    rowsOf(line, "select id, host from information_schema.processlist where id = connection_id()", []),
+    ([row]) => {
+      if (!hasProperty(row, "id") && !hasProperty(row, "ID")) return undefined
+      const { id, host } = lowerCased(row)
+      return isString(host) ? { id: Number(id), host } : undefined
+    }
+  )
+
+/** MySQL names the columns of its own tables in upper case, whatever they were asked for by. */
+const lowerCased = (row: object): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(Object.entries(row).map(([name, value]) => [name.toLowerCase(), value]))
+
+/**
+ * Tells the server to end what a session is doing, unless that has ended by itself. When this has succeeded, no request is
+ * under way any more. The number cannot come to mean another session between the two statements: the server that answers
+ * both has not been restarted.
+ */
+export const killQuery = (
+  target: Target,
+  { host, id }: Identity,
+  hasEnded: () => boolean
+): Effect.Effect<void, SqlError> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      // Under a name of its own: whoever looks at the server's list must not take it for one of the pool's connections.
+      const line = yield* Driver.open({ ...target, applicationName: `${target.applicationName} (cancel)` })
+      const mine = "select 1 from information_schema.processlist where id = ? and host = ?"
+      const found = yield* rowsOf(line, mine, [id, host])
+      if (found.length > 0 && !hasEnded()) yield* rowsOf(line, `kill query ${id}`, [])
+    })
+  )
