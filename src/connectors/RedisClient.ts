@@ -149,10 +149,13 @@ export const open = (
     return Effect.addFinalizer(() => part(opened)).pipe(Effect.andThen(connect(opened)), Effect.as(opened))
   })
 
-/** A command as the driver wants it. In capitals it has no rule of its own for the answer, which stays as the server gave it. */
+/**
+ * A command as the driver wants it. In capitals it has no rule of its own for the answer, which stays as the server gave it;
+ * what it must know about subscriptions it looks up in small letters.
+ */
 export const commandOf = (name: string, args: ReadonlyArray<Argument>): Command =>
   new Command(
-    name.toUpperCase(),
+    /subscribe$/i.test(name) ? name.toLowerCase() : name.toUpperCase(),
     args.map((argument) => (argument instanceof Uint8Array ? Buffer.from(argument) : argument)),
     { replyEncoding: "utf8" }
   )
