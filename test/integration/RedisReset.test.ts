@@ -220,15 +220,19 @@ onServer("Redis.connector: what a borrower leaves behind", {}, (test) => {
     }))
 })
 
-onServer("Redis.connector on a server without HELLO", { settings: { "rename-command": ["HELLO", "NOHELLO"] } }, (test) => {
-  test("speaks the old protocol, and replaces what would need a reset", () =>
-    Effect.gen(function* () {
-      const pool = yield* makePool("old")
-      assert.strictEqual(yield* ConnectionPool.use(pool, ({ send }) => send("ECHO", "old")), "old")
-      yield* ConnectionPool.use(pool, ({ send }) => send("SELECT", 3))
-      yield* ConnectionPool.use(pool, (connection) => Effect.scoped(connection.subscribe({ channels: ["news"] })))
-      assert.strictEqual(yield* ConnectionPool.use(pool, field("db")), "0")
-      const { created } = yield* atRest(pool)
-      assert.strictEqual(created, 3)
-    }))
-})
+onServer(
+  "Redis.connector on a server without HELLO",
+  { settings: { "rename-command": ["HELLO", "NOHELLO"] } },
+  (test) => {
+    test("speaks the old protocol, and replaces what would need a reset", () =>
+      Effect.gen(function* () {
+        const pool = yield* makePool("old")
+        assert.strictEqual(yield* ConnectionPool.use(pool, ({ send }) => send("ECHO", "old")), "old")
+        yield* ConnectionPool.use(pool, ({ send }) => send("SELECT", 3))
+        yield* ConnectionPool.use(pool, (connection) => Effect.scoped(connection.subscribe({ channels: ["news"] })))
+        assert.strictEqual(yield* ConnectionPool.use(pool, field("db")), "0")
+        const { created } = yield* atRest(pool)
+        assert.strictEqual(created, 3)
+      }))
+  }
+)

@@ -125,7 +125,10 @@ export const make = Effect.fnUntraced(function* ({ certificate, settings = {} }:
     ...settings
   }
   const args = ["--port", String(port)].concat(
-    Object.entries(options).flatMap(([name, value]) => [`--${name}`, ...(typeof value === "object" ? value : [String(value)])])
+    Object.entries(options).flatMap(([name, value]) => [
+      `--${name}`,
+      ...(typeof value === "object" ? value : [String(value)])
+    ])
   )
   let running: ChildProcess | undefined = undefined
   const signal = (name: NodeJS.Signals): Effect.Effect<void> =>
