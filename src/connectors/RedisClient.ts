@@ -5,7 +5,7 @@ import type * as Scope from "effect/Scope"
 import { AbstractConnector, Command, Redis as IORedis, type RedisOptions } from "ioredis"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
-import { type RedisError, toRedisError } from "./RedisError.ts"
+import { isReply, type RedisError, toRedisError } from "./RedisError.ts"
 import type { Target } from "./RedisTarget.ts"
 
 /** How long the server has to end a connection that we have ended, before the socket is destroyed. In milliseconds. */
@@ -35,11 +35,21 @@ export type DriverOptions = Pick<RedisOptions, "stringNumbers" | "scripts">
 
 const openSocket = ({ host, path, port, tls }: Target): Net.Socket => {
   const place = path === undefined ? { host, port } : { path }
-  if (tls === undefined) return Net.connect(place)
+  if (tls === undefined) return greetingAtOnce(Net.connect(place), "connect")
   // A name to show to the server and to look for in its certificate; an address is no name.
   const servername = path === undefined && Net.isIP(host) === 0 ? { servername: host } : {}
-  return Tls.connect({ ...place, ...servername, ...tls })
+  return greetingAtOnce(Tls.connect({ ...place, ...servername, ...tls }), "secureConnect")
 }
+
+/**
+ * The driver's greeting goes out in one write. A server that has no room says so and closes: a second write would fail, and
+ * with it the socket, before anybody has read what the server said.
+ */
+const greetingAtOnce = (socket: Net.Socket, event: "connect" | "secureConnect"): Net.Socket =>
+  socket.once(event, () => {
+    socket.cork()
+    process.nextTick(() => socket.uncork())
+  })
 
 /** Makes the client without connecting it. */
 const prepare = (target: Target, credentials: Credentials, driver: DriverOptions): Opened => {
@@ -89,20 +99,26 @@ const prepare = (target: Target, credentials: Credentials, driver: DriverOptions
     lost ??= error
   })
   const sendCommand = client.sendCommand.bind(client)
-  // The driver's greeting is the only one to be answered with the number of the connection.
+  // The answer to the driver's greeting has the number of the connection, or the reason why there will be none: the driver
+  // keeps that to itself when the server closes before it has answered the rest.
   client.sendCommand = (command, stream) => {
     if (command.name === "hello") {
       command.promise.then(
         (reply: unknown) => {
           id = idOf(reply)
         },
-        () => {}
+        (error: unknown) => {
+          if (isReply(error) && !isWithoutHello(error)) lost ??= error
+        }
       )
     }
     return sendCommand(command, stream)
   }
   return { client, target, credentials, lost: () => lost, socket: () => socket, id: () => id }
 }
+
+/** The driver goes on in the old protocol then. */
+const isWithoutHello = ({ message }: Error): boolean => /^(NOPROTO|ERR unknown command)/i.test(message)
 
 /** The answer to `HELLO` is a list of names and values, or an object, as the driver is told to map it. */
 const idOf = (reply: unknown): number | undefined => {

@@ -7,7 +7,7 @@ import type { FailureKind } from "../PoolError.ts"
  * A command that the server refused, or a connection that could not be made or was lost.
  *
  * - `code`: the first word of the server's answer (`WRONGTYPE`, `OOM`, `NOAUTH` ...), Node's code of a network or TLS error
- *   (`ECONNREFUSED` ...), `CLOSED` for a connection that ended without one, or `EXECABORT`.
+ *   (`ECONNREFUSED` ...), `CLOSED` for a connection that ended without one, `UNKNOWN` for what is thrown inside `use`.
  * - `command`: its name. Its arguments are not kept: a password may be among them.
  *
  * @category errors
@@ -31,7 +31,16 @@ export class WatchConflict extends Schema.TaggedError<WatchConflict>()("WatchCon
   }
 }
 
-const isReply = (error: unknown): error is Error => error instanceof Error && error.name === "ReplyError"
+/** The server has answered, if not as one would like. */
+export const isReply = (error: unknown): error is Error => error instanceof Error && error.name === "ReplyError"
+
+/** The driver's words for a connection that has ended; why it has, it tells somebody else. */
+const isClosed = (error: unknown): boolean =>
+  error === undefined ||
+  (error instanceof Error &&
+    (error.message === "Connection is closed." ||
+      error.message.startsWith("Stream isn't writeable") ||
+      error.name === "AbortError"))
 
 /** Happy Eyeballs has one error for each address, and no words of its own. */
 const wordsOf = (error: unknown): string => {
@@ -51,11 +60,17 @@ export const toRedisError = (error: unknown, lost: unknown, command?: string): R
     const [code = "ERR"] = error.message.split(" ", 1)
     return new RedisError({ code: /^[A-Z]+$/.test(code) ? code : "ERR", message: error.message, ...about })
   }
+  if (!isClosed(error)) {
+    // Somebody's own failure inside `use`, or a mistake in what the driver was given: the connection has no part in it.
+    const code = hasProperty(error, "code") && isString(error.code) ? error.code : "UNKNOWN"
+    return new RedisError({ code, message: wordsOf(error), ...about })
+  }
   if (isReply(lost)) return toRedisError(lost, undefined, command)
-  const cause = lost ?? error
-  const code = hasProperty(cause, "code") && isString(cause.code) ? cause.code : "CLOSED"
-  const words = lost === undefined && code === "CLOSED" ? "the connection to the server was closed" : wordsOf(cause)
-  return new RedisError({ code, message: words, ...about })
+  if (lost === undefined) {
+    return new RedisError({ code: "CLOSED", message: "the connection to the server was closed", ...about })
+  }
+  const code = hasProperty(lost, "code") && isString(lost.code) ? lost.code : "CLOSED"
+  return new RedisError({ code, message: wordsOf(lost), ...about })
 }
 
 /** Credentials, rights and protocols that will not become right by trying again. */
@@ -84,9 +99,6 @@ const lostServerCodes = new Set(["READONLY", "MASTERDOWN", "CLUSTERDOWN", "FAILO
 /** Node's codes and `CLOSED`; the server's own are words. */
 const isNetworkCode = (code: string): boolean =>
   /^(CLOSED$|EPIPE$|EPROTO$|ECONN|ENOTCONN|ETIMEDOUT|EHOST|ENET|ERR_)/.test(code)
-
-/** The connection is gone, and with it the answer: what was asked may have been done or not. */
-export const isLost = ({ code }: RedisError): boolean => isNetworkCode(code)
 
 export const isFatal = (error: unknown): boolean => {
   if (!(error instanceof RedisError)) return false

@@ -10,7 +10,7 @@ import type { Command } from "ioredis"
 import type * as Net from "node:net"
 import { mayBlock, sessionEffectOf, takesAway } from "./RedisCommands.ts"
 import { type Argument, commandOf, type Opened } from "./RedisClient.ts"
-import { isFatal, isLost, type RedisError, toRedisError } from "./RedisError.ts"
+import { isFatal, isReply, type RedisError, toRedisError } from "./RedisError.ts"
 
 /** How long a command may block on after it has been given up, before its connection is destroyed. */
 const patience = Duration.seconds(1)
@@ -292,7 +292,7 @@ export class Session {
     command.promise.then(
       (reply: unknown) => answered(Option.some(reply)),
       // What the server refused, it did not do. An answer that was lost may have been any.
-      (error: unknown) => answered(isLost(toRedisError(error, this.opened.lost())) ? Option.none() : refused)
+      (error: unknown) => answered(isReply(error) ? refused : Option.none())
     )
     return watched
   }
