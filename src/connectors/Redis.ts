@@ -264,12 +264,15 @@ const connect = (options: Options, target: Target): Effect.Effect<Connection, Re
     password === undefined || isString(password) || Redacted.isRedacted(password)
       ? Effect.succeed(isString(password) ? Redacted.make(password) : password)
       : password
-  const open = Effect.flatMap(askPassword, (password) =>
-    Client.open(target, { username: target.username, password }, driver)
-  )
+  const open = (target: Target) =>
+    Effect.flatMap(askPassword, (password) => Client.open(target, { username: target.username, password }, driver))
+  // Its name says on the server what it is for, and that it is none of the pool's.
+  const another = open({ ...target, database: 0, clientName: `${target.clientName}:unblock` })
   return Effect.gen(function* () {
     const run = Effect.runForkWith(yield* Effect.context())
-    const opened = yield* open
-    return makeConnection(new Session(opened, opened.socket()!, { another: open, onUndelivered, run }))
+    const opened = yield* open(target)
+    const session = new Session(opened, opened.socket()!, { another, onUndelivered, run })
+    yield* session.ready
+    return makeConnection(session)
   })
 }

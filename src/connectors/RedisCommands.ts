@@ -95,4 +95,6 @@ const taking = new Set([
   "GETDEL"
 ])
 
-export const takesAway = (name: string): boolean => taking.has(name)
+export const takesAway = (name: string, args: ReadonlyArray<unknown>): boolean =>
+  // Entries of a group stay on its list of what is pending, unless it is told to do without.
+  taking.has(name) || (name === "XREADGROUP" && args.some((argument) => wordOf(argument) === "NOACK"))

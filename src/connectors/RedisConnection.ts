@@ -2,7 +2,6 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
-import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { Redis as IORedis } from "ioredis"
 import type { Argument } from "./RedisClient.ts"
@@ -111,9 +110,8 @@ const transaction = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ReadonlyArray<unknown>, RedisError | WatchConflict> {
   const answers = yield* session.sendAll([["MULTI"], ...commands, ["EXEC"]])
   // What the server did not accept says more than that the transaction was given up for it.
-  const refused = answers.find(Result.isFailure)
-  if (refused !== undefined) return yield* Effect.fail(refused.failure)
-  const executed = answers.filter(Result.isSuccess).at(-1)?.success
+  let executed: unknown = null
+  for (const answer of answers) executed = yield* Effect.fromResult(answer)
   if (!Array.isArray(executed)) return yield* new WatchConflict()
   const values: ReadonlyArray<unknown> = executed
   const at = values.findIndex((value) => value instanceof Error)

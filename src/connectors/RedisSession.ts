@@ -177,13 +177,20 @@ export class Session {
     return answers
   }
 
+  private readonly ping = Effect.suspend(() => this.upkeepCommands([["PING"]]))
+
   /** One round trip. A server that refuses it is alive. */
-  readonly check: Effect.Effect<void, RedisError> = Effect.suspend(() =>
-    Effect.catchIf(
-      this.upkeepCommands([["PING"]]),
-      (error) => !isFatal(error),
-      () => Effect.void
-    )
+  readonly check: Effect.Effect<void, RedisError> = Effect.catchIf(
+    this.ping,
+    (error) => !isFatal(error),
+    () => Effect.void
+  )
+
+  /** One round trip. A server that is still loading its data greets everybody, and answers nothing else. */
+  readonly ready: Effect.Effect<void, RedisError> = Effect.catchIf(
+    this.ping,
+    (error) => !isFatal(error) && error.code !== "LOADING",
+    () => Effect.void
   )
 
   /** As it was when it was opened: in the one round trip of a pipeline, when nothing blocks it. */
@@ -267,7 +274,7 @@ export class Session {
     // In a transaction nothing blocks, and nothing is taken before its end.
     if (this.isInTransaction) return undefined
     const blocks = mayBlock(name, args)
-    return blocks || takesAway(name) ? this.watch(name, command, blocks, isDrivers) : undefined
+    return blocks || takesAway(name, args) ? this.watch(name, command, blocks, isDrivers) : undefined
   }
 
   /** The server may forbid a command that ends a transaction, which then goes on. */
@@ -287,7 +294,7 @@ export class Session {
     const answered = (reply: Option.Option<unknown>) => {
       this.unanswered.delete(watched)
       if (!this.isBlocked) this.free.openUnsafe()
-      if (watched.isAbandoned && takesAway(name)) this.reportUndelivered(watched, reply)
+      if (watched.isAbandoned && takesAway(name, command.args)) this.reportUndelivered(watched, reply)
     }
     command.promise.then(
       (reply: unknown) => answered(Option.some(reply)),

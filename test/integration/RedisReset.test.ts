@@ -236,3 +236,19 @@ onServer(
       }))
   }
 )
+
+onServer(
+  "Redis.connector on a server without RESET",
+  { settings: { "rename-command": ["RESET", "NORESET"] } },
+  (test) => {
+    test("replaces what would need a reset, and keeps the rest", () =>
+      Effect.gen(function* () {
+        const pool = yield* makePool("older")
+        yield* ConnectionPool.use(pool, ({ send }) => send("SET", "x", "1"))
+        yield* ConnectionPool.use(pool, ({ send }) => send("SELECT", 3))
+        assert.strictEqual(yield* ConnectionPool.use(pool, field("db")), "0")
+        const { created } = yield* atRest(pool)
+        assert.strictEqual(created, 2)
+      }))
+  }
+)

@@ -225,6 +225,27 @@ onServer("Redis.connector: limits", {}, (test) => {
     }))
 })
 
+/** It takes 5 ms for each key that it loads, and answers meanwhile. */
+const slowToLoad = { settings: { "key-load-delay": 5000, "loading-process-events-interval-bytes": 1024 } }
+
+onServer("Redis.connector: a server that is still loading", slowToLoad, (test) => {
+  test("is overload to those who connect, and no borrower meets it", () =>
+    Effect.gen(function* () {
+      const { kill, start, url } = yield* Server
+      const outside = yield* observer
+      const keys = Array.from({ length: 100 }, (_, n) => [`key ${n}`, "x".repeat(100)]).flat()
+      yield* ask(outside, "MSET", ...keys)
+      yield* ask(outside, "SAVE")
+      const pool = yield* makePool("loading", { ...single, retry: { initial: 20, max: 100 } })
+      yield* kill
+      const starting = yield* Effect.forkChild(start)
+      const failure = yield* eventually(connectFailure({ url }), (error) => kindOf(error) !== "transient")
+      assert.strictEqual(kindOf(failure), "overloaded", failure.message)
+      assert.strictEqual(yield* ConnectionPool.use(pool, ({ send }) => send("EXISTS", "key 99")), 1)
+      yield* Fiber.join(starting)
+    }))
+})
+
 /** Everything that passes is late, in its order. */
 const slowProxy = (serverPort: number, millis: number) =>
   Effect.acquireRelease(

@@ -124,12 +124,10 @@ export const make = Effect.fnUntraced(function* ({ certificate, settings = {} }:
     ...tls,
     ...settings
   }
-  const args = ["--port", String(port)].concat(
-    Object.entries(options).flatMap(([name, value]) => [
-      `--${name}`,
-      ...(typeof value === "object" ? value : [String(value)])
-    ])
-  )
+  const args = ["--port", String(port)]
+  for (const [name, value] of Object.entries(options)) {
+    args.push(`--${name}`, ...(typeof value === "object" ? value : [String(value)]))
+  }
   let running: ChildProcess | undefined = undefined
   const signal = (name: NodeJS.Signals): Effect.Effect<void> =>
     Effect.sync(() => {
