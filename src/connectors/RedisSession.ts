@@ -228,8 +228,6 @@ export class Session {
     this.isDirty = false
     this.isInTransaction = false
     this.isWatching = false
-    // The server has forgotten them.
-    if (client.condition !== null) client.condition.subscriber = false
     for (const event of messageEvents) client.removeAllListeners(event)
   }
 
