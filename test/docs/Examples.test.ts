@@ -1,57 +1,12 @@
 /** Every example of README, docs and docstrings is compiled with the strict settings, and run. */
 import { assert, describe, it, layer } from "@effect/vitest"
-import * as PgConnection from "@effect/sql-pg/PgConnection"
-import { Context, Effect, Layer, Redacted } from "effect"
+import { Effect } from "effect"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { pathToFileURL } from "node:url"
-import * as MySql from "../../src/connectors/MySql.ts"
 import { type DocExample, docExamples, root } from "../support/DocExamples.ts"
-import * as MariaDbServer from "../support/MariaDbServer.ts"
-import * as PostgresServer from "../support/PostgresServer.ts"
-
-const folder = path.join(root, ".build", "examples")
-
-/** What examples call a server, and why there is none, if there is none. */
-const mysqlPlaceholder = "mysql://app@localhost/app"
-const missing = ({ code }: DocExample): string | undefined =>
-  code.includes(mysqlPlaceholder) ? MariaDbServer.unavailable : undefined
-
-/**
- * The server that examples call `postgres://app@localhost/app`, with the table they ask, and the one that they call
- * `mysql://app@localhost/app`, with the same one.
- */
-class Server extends Context.Service<Server, PostgresServer.PostgresServer & { readonly mysqlUrl: string }>()(
-  "test/Server"
-) {
-  static readonly layer = Layer.effect(
-    Server,
-    Effect.gen(function* () {
-      const server = yield* PostgresServer.make()
-      yield* Effect.scoped(
-        Effect.gen(function* () {
-          const connection = yield* PgConnection.make({ url: Redacted.make(server.url) })
-          yield* connection.query("create table orders (id int primary key, customer text)")
-          yield* connection.query("insert into orders values (7, 'Ada')")
-        })
-      )
-      return { ...server, mysqlUrl: MariaDbServer.unavailable === undefined ? yield* mysql : mysqlPlaceholder }
-    })
-  )
-}
-
-const mysql = Effect.gen(function* () {
-  const { url } = yield* MariaDbServer.make()
-  yield* Effect.scoped(
-    Effect.gen(function* () {
-      const connection = yield* MySql.connector({ url }).connect
-      yield* connection.query("create table orders (id int primary key, customer varchar(40)) engine = innodb")
-      yield* connection.query("insert into orders values (7, 'Ada')")
-    })
-  )
-  return url
-})
+import { ExampleServers, folder, missingFor } from "./ExampleServers.ts"
 
 const fileOf = ({ place }: Pick<DocExample, "place">): string =>
   path.join(folder, `${place.replaceAll(/\W+/g, "-")}.ts`)
@@ -59,12 +14,12 @@ const fileOf = ({ place }: Pick<DocExample, "place">): string =>
 /** The block as a module. What stands after its arrow is an expression of the same language. */
 const write = (
   { code, definesProgram, expected, place }: DocExample,
-  { mysqlUrl, url }: { readonly mysqlUrl: string; readonly url: string }
+  servers: ReadonlyMap<string, string>
 ): void =>
   fs.writeFileSync(
     fileOf({ place }),
     [
-      code.replaceAll("postgres://app@localhost/app", url).replaceAll(mysqlPlaceholder, mysqlUrl),
+      [...servers].reduce((text, [name, there]) => text.replaceAll(name, there), code),
       definesProgram ? "export { program }" : "export {}",
       expected === undefined ? "" : `export const expected: unknown = ${expected}`
     ].join("\n")
@@ -84,13 +39,13 @@ describe("the examples of the documentation", () => {
     assert.isTrue(docExamples.some(({ place }) => place.startsWith("README.md")))
   })
 
-  layer(Server.layer, { timeout: "60 seconds", excludeTestServices: true })("on a real server", (it) => {
+  layer(ExampleServers.layer, { timeout: "60 seconds", excludeTestServices: true })("on a real server", (it) => {
     it.effect("compile with the strict settings", () =>
       Effect.gen(function* () {
-        const server = yield* Server
-        fs.rmSync(folder, { recursive: true, force: true })
+        const servers = yield* ExampleServers
+        for (const file of fs.readdirSync(folder)) if (/\.(ts|json)$/.test(file)) fs.rmSync(path.join(folder, file))
         fs.mkdirSync(folder, { recursive: true })
-        for (const example of docExamples) write(example, server)
+        for (const example of docExamples) write(example, servers)
         const settings = {
           extends: "../../tsconfig.json",
           compilerOptions: {
@@ -126,17 +81,17 @@ describe("the examples of the documentation", () => {
 
     for (const example of docExamples) {
       const gives = example.expected === undefined ? "" : ` and gives ${example.expected}`
-      const reason = missing(example)
-      const test = reason === undefined ? it.effect : it.effect.skip
-      test(`${example.place} runs${gives}${reason === undefined ? "" : ` (skipped: ${reason})`}`, () =>
+      const missing = missingFor(example.code)
+      const test = missing === undefined ? it.effect : it.effect.skip
+      test(`${example.place} runs${gives}${missing === undefined ? "" : ` (not run: ${missing})`}`, () =>
         Effect.gen(function* () {
-          const server = yield* Server
-          fs.mkdirSync(folder, { recursive: true })
-          write(example, server)
+          const servers = yield* ExampleServers
+          write(example, servers)
           const { expected, program } = yield* Effect.promise(() => load(example))
           const result = program === undefined ? undefined : yield* Effect.scoped(program)
           if (example.expected !== undefined) assert.deepStrictEqual(JSON.parse(JSON.stringify(result)), expected)
-        }))
+        })
+      )
     }
   })
 })
