@@ -280,10 +280,9 @@ export class Session implements Writer {
       if (verb !== "rollback") return this.endedBy
       this.endedBy = undefined
     }
-    // A write into a file that nobody will find again must not look like a success.
-    const writes = this.settings.mode === "write" && verb !== "read" && !this.wasInTransaction
-    if (writes && this.file.hasMoved()) return this.gone()
-    return undefined
+    // A write into a file that nobody will find again must not look like a success. A read does with having been told.
+    const isGone = this.file.isGone || (verb !== "read" && !this.wasInTransaction && this.file.hasMoved())
+    return isGone ? this.gone() : undefined
   }
 
   gone(): SqlError {
