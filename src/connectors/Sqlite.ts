@@ -260,19 +260,25 @@ export interface Pools<Id extends string> extends Pick<ReadAndWrite<Id>, "read" 
  */
 export const pools = <const Id extends string>(id: Id): Pools<Id> => {
   const typed = TypedPools.make(id, { read: TypedPools.of<Reader>(), write: TypedPools.of<Writer>() })
-  const layer: Pools<Id>["layer"] = ({ read, readers = 4, write, ...file }) =>
-    typed.layer({
+  const layer: Pools<Id>["layer"] = ({ read, readers: asked = 4, write, ...file }) => {
+    const isRight = Number.isInteger(asked) && asked >= 1
+    const readers = isRight ? asked : 1
+    // Either may be the first to look for the file.
+    const reader = connector({ ...file, mode: "read", create: true })
+    const wrong = { field: "readers", value: String(asked), expected: "a whole number of connections, at least 1" }
+    return typed.layer({
       budget: readers + 1,
-      // Either may be the first to look for the file.
-      read: {
-        connector: connector({ ...file, mode: "read", create: true }),
-        config: { minConnections: Math.min(1, readers), ...read, maxConnections: readers }
-      },
+      // Made first, and so closed last: a connection that only reads leaves its log behind, and this one clears it away.
       write: {
         connector: connector({ ...file, mode: "write" }),
         config: { ...write, minConnections: 1, maxConnections: 1 }
+      },
+      read: {
+        connector: { ...reader, problems: [...(reader.problems ?? []), ...(isRight ? [] : [wrong])] },
+        config: { minConnections: 1, ...read, maxConnections: readers }
       }
     })
+  }
   return {
     read: typed.read,
     write: typed.write,

@@ -2,6 +2,7 @@
 import type * as NodeSqlite from "node:sqlite"
 import { pathToFileURL } from "node:url"
 import type { ConfigProblem } from "../PoolError.ts"
+import { verbOf } from "./SqliteStatement.ts"
 
 /**
  * What a column may hold.
@@ -55,6 +56,7 @@ export interface DriverDatabase {
   readonly inTransaction: boolean
   readonly exec: (sql: string) => void
   readonly prepare: (sql: string) => DriverStatement
+  /** Closes it, and with it every statement that is still open. */
   readonly close: () => void
 }
 
@@ -101,32 +103,60 @@ export const nodeSqlite = (): Driver => {
       expected: "Node 22.16 or later, or another driver, such as `driver: Sqlite.betterSqlite3(Database)`"
     })
   }
+  /** Learned when the first database is opened. */
+  let noticesColumns: boolean | undefined
   return {
     name: "node:sqlite",
     open: (file, { integers, readOnly }) => {
       const database = new module.DatabaseSync(file, { readOnly })
+      const isRight = (noticesColumns ??= countsColumnsInTime(module))
       return {
         get inTransaction() {
           return database.isTransaction
         },
         exec: (sql) => database.exec(sql),
-        prepare: (sql) => nodeStatement(database.prepare(sql), integers === "bigint"),
+        prepare: (sql) =>
+          nodeStatement(database.prepare(sql), integers === "bigint", !isRight && verbOf(sql) === "read"),
         close: () => database.close()
       }
     }
   }
 }
 
-const nodeStatement = (statement: NodeSqlite.StatementSync, bigints: boolean): DriverStatement => {
+/** Node 22 counts the columns of a result before SQLite has noticed that the table has got more of them. */
+const countsColumnsInTime = (module: typeof NodeSqlite): boolean => {
+  const database = new module.DatabaseSync(":memory:")
+  database.exec("create table t (a); insert into t values (1)")
+  const statement = database.prepare("select * from t")
+  statement.all()
+  database.exec("alter table t add column b")
+  const follows = Object.keys(statement.all()[0] ?? {}).length === 2
+  database.close()
+  return follows
+}
+
+const nodeStatement = (
+  statement: NodeSqlite.StatementSync,
+  bigints: boolean,
+  recountsColumns: boolean
+): DriverStatement => {
   if (bigints) statement.setReadBigInts(true)
   type Input = Array<NodeSqlite.SQLInputValue>
+  let columns = statement.columns().length
+  const all = <X>(params: ReadonlyArray<Value>): ReadonlyArray<X> => {
+    const rows = statement.all(...(params as Input)) as unknown as ReadonlyArray<X>
+    if (!recountsColumns) return rows
+    const before = columns
+    columns = statement.columns().length
+    return columns === before ? rows : (statement.all(...(params as Input)) as unknown as ReadonlyArray<X>)
+  }
   return {
-    returnsRows: statement.columns().length > 0,
-    all: (params) => statement.all(...(params as Input)) as unknown as ReadonlyArray<Row>,
+    returnsRows: columns > 0,
+    all,
     values: (params) => {
       statement.setReturnArrays(true)
       try {
-        return statement.all(...(params as Input)) as unknown as ReadonlyArray<ReadonlyArray<Value>>
+        return all(params)
       } finally {
         statement.setReturnArrays(false)
       }

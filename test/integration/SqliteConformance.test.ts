@@ -1,11 +1,11 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Fs from "node:fs"
 import * as Sqlite from "../../src/connectors/Sqlite.ts"
 import { DatabaseConnection } from "../../src/index.ts"
 import { Conformance } from "../../src/testing/index.ts"
-import { counting, drivers, newFile } from "../support/SqliteFile.ts"
-import { connectFailure } from "./SqliteFixture.ts"
+import { counting, newFile } from "../support/SqliteFile.ts"
+import { connectFailure, onEachDriver } from "./SqliteFixture.ts"
 
 /** There is no server that could be silent: what a statement does, it does before anything else happens. */
 const inapplicable = [
@@ -42,55 +42,48 @@ const judge = (report: Conformance.Report) =>
     report.render
   )
 
-for (const { driver: base, unavailable } of drivers) {
-  describe(`Sqlite.connector and the conformance kit, on ${base.name}`, () => {
-    if (unavailable !== undefined) {
-      it.skip(`passes every check (not run: ${unavailable})`, () => assert.fail("not run"))
-      return
-    }
+onEachDriver("Sqlite.connector and the conformance kit", (base) => {
+  it.live(
+    "passes every check but those that freeze a server, as a writer",
+    () =>
+      Effect.gen(function* () {
+        const { driver, options, path } = yield* subject(base)
+        judge(yield* Conformance.check(Sqlite.connector({ path, driver }), options))
+      }),
+    60_000
+  )
 
-    it.live(
-      "passes every check but those that freeze a server, as a writer",
-      () =>
-        Effect.gen(function* () {
-          const { driver, options, path } = yield* subject(base)
-          judge(yield* Conformance.check(Sqlite.connector({ path, driver }), options))
-        }),
-      60_000
-    )
+  it.live(
+    "passes every check but those that freeze a server, as a reader",
+    () =>
+      Effect.gen(function* () {
+        const { driver, options, path } = yield* subject(base)
+        judge(yield* Conformance.check(Sqlite.connector({ path, driver, mode: "read", create: true }), options))
+      }),
+    60_000
+  )
 
-    it.live(
-      "passes every check but those that freeze a server, as a reader",
-      () =>
-        Effect.gen(function* () {
-          const { driver, options, path } = yield* subject(base)
-          judge(yield* Conformance.check(Sqlite.connector({ path, driver, mode: "read", create: true }), options))
-        }),
-      60_000
-    )
-
-    it.live(
-      "passes every check but those that freeze a server, as the connector of counted connections",
-      () =>
-        Effect.gen(function* () {
-          const { driver, options, path } = yield* subject(base)
-          const counted = DatabaseConnection.connector(
-            Sqlite.connector({ path, driver, mode: "read", create: true }),
-            Sqlite.queries
-          )
-          const { connectErrors, count, dirty, isClean, kill, use } = options
-          judge(
-            yield* Conformance.check(counted, {
-              use: ({ raw }) => use!(raw),
-              dirty: ({ raw }) => dirty!(raw),
-              isClean: ({ raw }) => isClean!(raw),
-              kill: ({ raw }) => kill!(raw),
-              count,
-              connectErrors
-            })
-          )
-        }),
-      60_000
-    )
-  })
-}
+  it.live(
+    "passes every check but those that freeze a server, as the connector of counted connections",
+    () =>
+      Effect.gen(function* () {
+        const { driver, options, path } = yield* subject(base)
+        const counted = DatabaseConnection.connector(
+          Sqlite.connector({ path, driver, mode: "read", create: true }),
+          Sqlite.queries
+        )
+        const { connectErrors, count, dirty, isClean, kill, use } = options
+        judge(
+          yield* Conformance.check(counted, {
+            use: ({ raw }) => use!(raw),
+            dirty: ({ raw }) => dirty!(raw),
+            isClean: ({ raw }) => isClean!(raw),
+            kill: ({ raw }) => kill!(raw),
+            count,
+            connectErrors
+          })
+        )
+      }),
+    60_000
+  )
+})

@@ -1,11 +1,12 @@
 /** What every test of the SQLite connector needs: a file, its pools, and what they fail with. */
+import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as ConnectionPool from "../../src/ConnectionPool.ts"
 import * as Sqlite from "../../src/connectors/Sqlite.ts"
 import type { Input } from "../../src/PoolConfig.ts"
-import { libsql, newFile } from "../support/SqliteFile.ts"
+import { drivers, libsql, newFile } from "../support/SqliteFile.ts"
 
 export const Db = Sqlite.pools("test/Db")
 
@@ -52,3 +53,11 @@ export const codeOf = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.map(Ef
 /** The only column of the first row. */
 export const valueOf = (connection: Sqlite.Reader, sql: string, params: ReadonlyArray<unknown> = []) =>
   Effect.map(connection.queryValues(sql, params), ([row]) => row?.[0])
+
+/** Tells a story of each driver that runs here; of the others it says why it does not. */
+export const onEachDriver = (subject: string, story: (driver: Sqlite.Driver) => void) => {
+  for (const { driver, unavailable } of drivers) {
+    if (unavailable === undefined) describe(`${subject}, on ${driver.name}`, () => story(driver))
+    else it.skip(`${subject}, on ${driver.name} (not run: ${unavailable})`, () => assert.fail("not run"))
+  }
+}
