@@ -238,7 +238,7 @@ export class Session implements Writer {
         schedule: this.knocking,
         while: isWorthWaiting
       })
-      return Effect.catchIf(patiently, isWorthWaiting, (error) => Effect.fail(this.stillLocked(sql, error)))
+      return Effect.catchIf(patiently, isWorthWaiting, (error) => Effect.fail(this.stillLocked(error)))
     })
   }
 
@@ -255,10 +255,10 @@ export class Session implements Writer {
     )
   }
 
-  private stillLocked(sql: string, cause: SqlError): SqlError {
+  private stillLocked(cause: SqlError): SqlError {
     const patience = Duration.format(this.settings.patience)
     const message = `the database has been locked by somebody else for ${patience} (busyTimeout)`
-    return failure(sql, new SqliteFailure({ code: "SQLITE_BUSY", message, cause }))
+    return failure("execute", new SqliteFailure({ code: "SQLITE_BUSY", message, cause }))
   }
 
   /** One attempt, in one step. */
