@@ -21,7 +21,7 @@ import type * as PoolConfig from "../PoolConfig.ts"
 import type { ConfigProblem, ConnectError, PoolConfigError } from "../PoolError.ts"
 import * as TypedPools from "../TypedPools.ts"
 import { type Driver, type DriverDatabase, nodeSqlite, type Row } from "./SqliteDriver.ts"
-import { classify, codeOf, failure, isFatal, SqliteFailure, toSqlError } from "./SqliteError.ts"
+import { classify, codeOf, failure, isFatal, isReadOnlyRefusal, SqliteFailure, toSqlError } from "./SqliteError.ts"
 import { DatabaseFile, obstacleTo, watch } from "./SqliteFile.ts"
 import type * as Pragmas from "./SqlitePragmas.ts"
 import { type Reader, Session, type Writer } from "./SqliteSession.ts"
@@ -445,20 +445,16 @@ const open = (
 const cannotOpen = ({ path }: Pick<Target, "path">): SqlError =>
   failure("connect", new SqliteFailure({ code: "SQLITE_CANTOPEN", message: `cannot open ${path}` }))
 
-/** Says why a file cannot be opened, where the file system knows. */
+/** Says why a file cannot be opened, or not for writing, where the file system knows. */
 const explained = ({ path }: Pick<Target, "path">, error: SqlError): SqlError => {
-  if (codeOf(error)?.startsWith("SQLITE_CANTOPEN") !== true) return error
+  const code = codeOf(error)
+  if (code?.startsWith("SQLITE_CANTOPEN") !== true && !isReadOnlyRefusal(error)) return error
   return Option.match(obstacleTo(path), {
     onNone: () => error,
     onSome: ({ isPermanent, message }) =>
       failure(
         "connect",
-        new SqliteFailure({
-          code: "SQLITE_CANTOPEN",
-          message: `cannot open the database: ${message}`,
-          isPermanent,
-          cause: error
-        })
+        new SqliteFailure({ code, message: `cannot open the database: ${message}`, isPermanent, cause: error })
       )
   })
 }

@@ -63,6 +63,8 @@ export interface OtherProcess {
   readonly exec: (sql: string) => Effect.Effect<void, OtherProcessFailed>
   /** Commits rows 1, 2, 3 and so on in transactions of its own until it is killed; the number of the last one that it has reported. */
   readonly commitForever: Effect.Effect<() => number>
+  /** Writes nonsense over all of a file but its first page. */
+  readonly damage: (path: string) => Effect.Effect<void, OtherProcessFailed>
   /** Ends it in the middle of whatever it does, and waits until it is gone. */
   readonly kill: Effect.Effect<void>
 }
@@ -83,8 +85,15 @@ require("node:readline").createInterface({ input: process.stdin }).on("line", (l
       say("committed " + n)
     }
   }
+  const fs = require("node:fs")
   try {
-    database.exec(JSON.parse(line))
+    const { damage, sql } = JSON.parse(line)
+    if (sql !== undefined) database.exec(sql)
+    if (damage !== undefined) {
+      const file = fs.openSync(damage, "r+")
+      fs.writeSync(file, Buffer.alloc(fs.fstatSync(file).size - 4096, 0xa5), 0, undefined, 4096)
+      fs.closeSync(file)
+    }
     say("done")
   } catch (error) {
     say("failed " + error.message)
@@ -122,15 +131,17 @@ export const otherProcess = (file: string): Effect.Effect<OtherProcess, OtherPro
       waiting = (line) => resume(Effect.succeed(line))
     })
     yield* answer
+    const ask = (question: object) =>
+      Effect.flatMap(
+        Effect.suspend(() => {
+          child.stdin.write(`${JSON.stringify(question)}\n`)
+          return answer
+        }),
+        (line) => (line === "done" ? Effect.void : Effect.fail(new OtherProcessFailed({ answer: line })))
+      )
     return {
-      exec: (sql) =>
-        Effect.flatMap(
-          Effect.suspend(() => {
-            child.stdin.write(`${JSON.stringify(sql)}\n`)
-            return answer
-          }),
-          (line) => (line === "done" ? Effect.void : Effect.fail(new OtherProcessFailed({ answer: line })))
-        ),
+      exec: (sql) => ask({ sql }),
+      damage: (path) => ask({ damage: path }),
       commitForever: Effect.sync(() => {
         child.stdin.write("forever\n")
         return () => committed
