@@ -192,11 +192,14 @@ export const resultCode: (error: unknown) => string | undefined = codeOf
 export interface PoolsOptions extends FileOptions {
   /** How many connections may read at once. Default: 4. */
   readonly readers?: number | undefined
-  /** What else is to be said of the pool of readers. */
+  /** What else is to be said of the pool of readers. `maxUses` has no limit here unless it is given. */
   readonly read?: Omit<PoolConfig.Input, "maxConnections"> | undefined
-  /** What else is to be said of the pool of the writer. */
+  /** The same for the pool of the writer. */
   readonly write?: Omit<PoolConfig.Input, "minConnections" | "maxConnections"> | undefined
 }
+
+/** A file is as near after a thousand uses as at first. What `maxLifetime` closes is an occasion for `pragma optimize`. */
+const enduring: PoolConfig.Input = { maxUses: Infinity }
 
 type ReadAndWrite<Id extends string> = TypedPools.TypedPools<
   Id,
@@ -271,11 +274,11 @@ export const pools = <const Id extends string>(id: Id): Pools<Id> => {
       // Made first, and so closed last: a connection that only reads leaves its log behind, and this one clears it away.
       write: {
         connector: connector({ ...file, mode: "write" }),
-        config: { ...write, minConnections: 1, maxConnections: 1 }
+        config: { ...enduring, ...write, minConnections: 1, maxConnections: 1 }
       },
       read: {
         connector: { ...reader, problems: [...(reader.problems ?? []), ...(isRight ? [] : [wrong])] },
-        config: { minConnections: 1, ...read, maxConnections: readers }
+        config: { ...enduring, minConnections: 1, ...read, maxConnections: readers }
       }
     })
   }
