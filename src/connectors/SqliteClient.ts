@@ -134,9 +134,9 @@ const borrowing = <A extends Reader, X>(
   pool: ConnectionPool.ConnectionPool<A>,
   f: (connection: Connection) => Effect.Effect<X, SqlError>
 ): Effect.Effect<X, SqlError> =>
-  Effect.catch(
+  Effect.mapError(
     ConnectionPool.use(pool, (lent) => Effect.mapError(f(adapt(lent)), (error) => ({ error }))),
-    (failure) => Effect.fail("error" in failure ? failure.error : Sql.toSqlError(failure))
+    (failure) => ("error" in failure ? failure.error : Sql.toSqlError(failure))
   )
 
 /**

@@ -143,20 +143,20 @@ const nodeStatement = (
   if (bigints) statement.setReadBigInts(true)
   type Input = Array<NodeSqlite.SQLInputValue>
   let columns = statement.columns().length
-  const all = <X>(params: ReadonlyArray<Value>): ReadonlyArray<X> => {
-    const rows = statement.all(...(params as Input)) as unknown as ReadonlyArray<X>
+  const all = (params: ReadonlyArray<Value>): Array<unknown> => {
+    const rows = statement.all(...(params as Input))
     if (!recountsColumns) return rows
     const before = columns
     columns = statement.columns().length
-    return columns === before ? rows : (statement.all(...(params as Input)) as unknown as ReadonlyArray<X>)
+    return columns === before ? rows : statement.all(...(params as Input))
   }
   return {
     returnsRows: columns > 0,
-    all,
+    all: (params) => all(params) as ReadonlyArray<Row>,
     values: (params) => {
       statement.setReturnArrays(true)
       try {
-        return all(params)
+        return all(params) as ReadonlyArray<ReadonlyArray<Value>>
       } finally {
         statement.setReturnArrays(false)
       }

@@ -186,7 +186,7 @@ export class Session implements Writer {
     const begin = () => {
       this.database.exec("begin")
       try {
-        this.database.prepare(takeSnapshot).all([])
+        this.prepare(takeSnapshot).all([])
       } catch (error) {
         // As if it had not begun: then it is waited for like any other statement.
         this.database.exec("rollback")
@@ -281,7 +281,8 @@ export class Session implements Writer {
       this.endedBy = undefined
     }
     // A write into a file that nobody will find again must not look like a success. A read does with having been told.
-    const isGone = this.file.isGone || (verb !== "read" && !this.wasInTransaction && this.file.hasMoved())
+    const isGone =
+      this.file.isGone || (verb !== "read" && verb !== "ask" && !this.wasInTransaction && this.file.hasMoved())
     return isGone ? this.gone() : undefined
   }
 

@@ -21,16 +21,17 @@ const verbs: Readonly<Record<string, Verb>> = {
 }
 
 /**
- * `"with"` may read or write. `"other"` is everything that may leave something on the connection: `pragma`, `attach`, `create`,
+ * `"with"` may read or write; `"ask"` is a pragma's question after its value. `"other"` is everything that may leave something on the connection: `pragma`, `attach`, `create`,
  * and whatever SQLite may learn.
  */
-export type Verb = "read" | "with" | "write" | "control" | "rollback" | "other"
+export type Verb = "read" | "ask" | "with" | "write" | "control" | "rollback" | "other"
 
 /** Back to a savepoint: the transaction goes on. */
 const toSavepoint = /rollback\s+(?:transaction\s+)?to\b/i
 
 export const verbOf = (sql: string): Verb => {
   const word = firstWord.exec(sql)?.[1]?.toLowerCase()
+  if (word === "pragma" && !/[=(]/.test(sql)) return "ask"
   if (word === "rollback" && toSavepoint.test(sql)) return "control"
   return (word !== undefined && Object.hasOwn(verbs, word) && verbs[word]) || "other"
 }

@@ -18,7 +18,10 @@ describe("what a statement's first word says", () => {
     "rollback transaction": "rollback",
     "rollback to savepoint a": "control",
     "ROLLBACK TRANSACTION TO a": "control",
+    "pragma foreign_keys": "ask",
     "pragma foreign_keys = off": "other",
+    "pragma foreign_keys(off)": "other",
+    "pragma wal_checkpoint(truncate)": "other",
     "create temp table a (b)": "other",
     "attach 'a' as b": "other",
     constructor: "other",
@@ -39,6 +42,7 @@ describe("what goes to a reader", () => {
     "select total_changes ()": false,
     "insert into a values (1) returning *": false,
     "pragma table_info(a)": false,
+    "pragma foreign_keys": false,
     begin: false
   }
   for (const [sql, isReading] of Object.entries(known)) {

@@ -1,6 +1,6 @@
 /** Connections to a file, and the pools of them: what they read and write, and who may do which. */
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Exit, Fiber, Stream } from "effect"
+import { ConfigProvider, Effect, Exit, Fiber, Layer, Stream } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { pathToFileURL } from "node:url"
@@ -8,7 +8,7 @@ import * as ConnectionPool from "../../src/ConnectionPool.ts"
 import * as Sqlite from "../../src/connectors/Sqlite.ts"
 import { DatabaseConnection, PoolLayer } from "../../src/index.ts"
 import { drivers, libsql, newFile } from "../support/SqliteFile.ts"
-import { codeOf, Db, dbLive, onEachDriver, single, silent, valueOf, writerOn } from "./SqliteFixture.ts"
+import { codeOf, Db, dbLive, onEachDriver, plain, single, silent, valueOf, writerOn } from "./SqliteFixture.ts"
 
 class Typed extends PoolLayer.Service<Typed, Sqlite.Writer>()("test/Typed") {}
 
@@ -20,10 +20,7 @@ onEachDriver("a connection", (driver) => {
   it.live("gives the rows of a statement by the names of their columns", () =>
     Effect.gen(function* () {
       const rows = yield* Db.read.use((reader) => reader.query("select 1 as one, 'two' as two, null as three"))
-      assert.deepStrictEqual(
-        rows.map((row) => ({ ...row })),
-        [{ one: 1, two: "two", three: null }]
-      )
+      assert.deepStrictEqual(plain(rows), [{ one: 1, two: "two", three: null }])
     }).pipe(Effect.provide(dbLive({ driver })))
   )
 
@@ -50,8 +47,15 @@ onEachDriver("a connection", (driver) => {
     }).pipe(Effect.provide(dbLive({ driver })))
   )
 
-  for (const wrong of [{ a: 1 }, [1], () => 1, Symbol("s"), new Date(Number.NaN)]) {
-    it.live(`says which parameter it cannot take, such as ${String(wrong)}`, () =>
+  const notStorable: Readonly<Record<string, unknown>> = {
+    "an object": { a: 1 },
+    "an array": [1],
+    "a function": () => 1,
+    "a symbol": Symbol("s"),
+    "an invalid Date": new Date(Number.NaN)
+  }
+  for (const [kind, wrong] of Object.entries(notStorable)) {
+    it.live(`says which parameter it cannot take, such as ${kind}`, () =>
       Effect.gen(function* () {
         const error = yield* Effect.flip(Db.read.use((reader) => reader.query("select ?, ?", [1, wrong])))
         assert.match(error.message, /^parameter 2 is .*, which SQLite cannot hold$/)
@@ -317,9 +321,9 @@ describe("the pools of a file", () => {
       const one = yield* Db.read
         .use((reader) => valueOf(reader, "select 1"))
         .pipe(
-          Effect.provide(Db.layerConfig("APP", { driver: libsql })),
-          Effect.provide(ConfigProvider.layer(provider)),
-          Effect.provide(silent)
+          Effect.provide(
+            Layer.provide(Db.layerConfig("APP", { driver: libsql }), [ConfigProvider.layer(provider), silent])
+          )
         )
       assert.deepStrictEqual([one, Fs.existsSync(path)], [1n, true])
     })
@@ -329,8 +333,12 @@ describe("the pools of a file", () => {
     Effect.gen(function* () {
       const error = yield* Effect.flip(
         Effect.void.pipe(
-          Effect.provide(Db.layerConfig("APP", { driver: libsql })),
-          Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({})))
+          Effect.provide(
+            Layer.provide(
+              Db.layerConfig("APP", { driver: libsql }),
+              ConfigProvider.layer(ConfigProvider.fromUnknown({}))
+            )
+          )
         )
       )
       assert.include(error.message, "APP_PATH")
@@ -422,9 +430,12 @@ describe("a connector", () => {
     Effect.gen(function* () {
       const path = yield* newFile
       const one = yield* Typed.use((writer) => valueOf(writer, "select 1")).pipe(
-        Effect.provide(Typed.layerConfig((prefix) => Sqlite.config(prefix, { driver: libsql }), "DB")),
-        Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ DB_PATH: path, DB_MIN_CONNECTIONS: "1" }))),
-        Effect.provide(silent)
+        Effect.provide(
+          Layer.provide(
+            Typed.layerConfig((prefix: string) => Sqlite.config(prefix, { driver: libsql }), "DB"),
+            [ConfigProvider.layer(ConfigProvider.fromUnknown({ DB_PATH: path, DB_MIN_CONNECTIONS: "1" })), silent]
+          )
+        )
       )
       assert.strictEqual(one, 1)
     }).pipe(Effect.scoped)

@@ -5,7 +5,7 @@ import { SqlClient } from "effect/sql"
 import * as Sqlite from "../../src/connectors/Sqlite.ts"
 import * as Sql from "../../src/connectors/Sql.ts"
 import { eventually } from "../support/Eventually.ts"
-import { Db, dbLive, onEachDriver } from "./SqliteFixture.ts"
+import { Db, dbLive, onEachDriver, plain } from "./SqliteFixture.ts"
 
 const live = (options: Partial<Sqlite.PoolsOptions> = {}) =>
   Layer.provideMerge(Sqlite.layerSqlClient(Db), dbLive(options))
@@ -55,10 +55,7 @@ onEachDriver("a SqlClient over readers and a writer", (driver) => {
       yield* orders
       const returned = yield* sql`with a as (select 7 as n) insert into orders select n, 'Bob' from a returning id`
       const rows = yield* sql`select * from orders`
-      assert.deepStrictEqual(
-        [returned, rows].map((all) => all.map((row) => ({ ...row }))),
-        [[{ id: 7 }], [{ id: 7, customer: "Bob" }]]
-      )
+      assert.deepStrictEqual([returned, rows].map(plain), [[{ id: 7 }], [{ id: 7, customer: "Bob" }]])
     }).pipe(Effect.provide(live({ driver })))
   )
 

@@ -50,6 +50,9 @@ export const connectFailure = (options: Partial<Sqlite.Options> & { readonly pat
 /** The code of SQLite that an effect fails with. */
 export const codeOf = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.map(Effect.flip(effect), Sqlite.resultCode)
 
+/** Rows as others would write them down: one driver's objects have no prototype. */
+export const plain = (rows: ReadonlyArray<object>): unknown => JSON.parse(JSON.stringify(rows))
+
 /** The only column of the first row. */
 export const valueOf = (connection: Sqlite.Reader, sql: string, params: ReadonlyArray<unknown> = []) =>
   Effect.map(connection.queryValues(sql, params), ([row]) => row?.[0])
