@@ -11,6 +11,9 @@ import * as PostgresServer from "../support/PostgresServer.ts"
 
 const folder = path.join(root, ".build", "examples")
 
+/** What examples call `/var/lib/app`. */
+const data = path.join(folder, "data")
+
 /** The server that examples call `postgres://app@localhost/app`, with the table they ask. */
 class Server extends Context.Service<Server, PostgresServer.PostgresServer>()("test/Server") {
   static readonly layer = Layer.effect(
@@ -37,7 +40,7 @@ const write = ({ code, definesProgram, expected, place }: DocExample, url: strin
   fs.writeFileSync(
     fileOf({ place }),
     [
-      code.replaceAll("postgres://app@localhost/app", url),
+      code.replaceAll("postgres://app@localhost/app", url).replaceAll("/var/lib/app/", `${data}/`),
       definesProgram ? "export { program }" : "export {}",
       expected === undefined ? "" : `export const expected: unknown = ${expected}`
     ].join("\n")
@@ -62,7 +65,7 @@ describe("the examples of the documentation", () => {
       Effect.gen(function* () {
         const { url } = yield* Server
         fs.rmSync(folder, { recursive: true, force: true })
-        fs.mkdirSync(folder, { recursive: true })
+        fs.mkdirSync(data, { recursive: true })
         for (const example of docExamples) write(example, url)
         const settings = {
           extends: "../../tsconfig.json",
@@ -102,7 +105,7 @@ describe("the examples of the documentation", () => {
       it.effect(`${example.place} runs${gives}`, () =>
         Effect.gen(function* () {
           const { url } = yield* Server
-          fs.mkdirSync(folder, { recursive: true })
+          fs.mkdirSync(data, { recursive: true })
           write(example, url)
           const { expected, program } = yield* Effect.promise(() => load(example))
           const result = program === undefined ? undefined : yield* Effect.scoped(program)
