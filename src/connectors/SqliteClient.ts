@@ -74,9 +74,7 @@ export const dialect: Sql.Dialect<Reader> = {
   spanAttributes: [["db.system.name", "sqlite"]],
   beginTransaction: "begin immediate",
   releaseSavepoint: (name) => `release savepoint ${name}`,
-  isTransaction: (connection) => !(connection instanceof SessionConnection) || connection.session.inTransaction,
-  // A commit that fails over a deferred foreign key leaves its transaction open.
-  onCommitFailure: (connection) => (connection instanceof SessionConnection ? connection.session.rollback : Effect.void)
+  isTransaction: (connection) => !(connection instanceof SessionConnection) || connection.session.inTransaction
 }
 
 /** Sends what only reads to the readers, and everything else to the writer. */

@@ -81,11 +81,8 @@ const failureOf = (error: unknown): SqliteFailure | undefined => {
 const isOneOf = (code: string | undefined, names: ReadonlyArray<string>): boolean =>
   code !== undefined && names.some((name) => code === name || code.startsWith(`${name}_`))
 
-/** Somebody else holds the lock. Not a snapshot that is out of date: that one never becomes right by waiting. */
-export const isBusy = (error: SqlError): boolean => {
-  const code = codeOf(error)
-  return code !== "SQLITE_BUSY_SNAPSHOT" && isOneOf(code, ["SQLITE_BUSY", "SQLITE_LOCKED"])
-}
+/** Somebody else holds the lock, or, inside a transaction, has written since. */
+export const isBusy = (error: SqlError): boolean => isOneOf(codeOf(error), ["SQLITE_BUSY", "SQLITE_LOCKED"])
 
 /** The connection may not write. Nothing has been done. */
 export const isReadOnlyRefusal = (error: unknown): boolean => isOneOf(codeOf(error), ["SQLITE_READONLY"])

@@ -142,15 +142,20 @@ onEachDriver("a transaction", (driver) => {
     }).pipe(Effect.provide(dbLive({ driver })))
   )
 
-  it.live("leaves nothing when it fails", () =>
+  it.live("leaves nothing when it fails, and is over then", () =>
     Effect.gen(function* () {
       yield* threeNumbers
-      const exit = yield* Effect.exit(
-        Db.write.use((writer) =>
-          writer.transaction(Effect.andThen(writer.execute("delete from numbers"), Effect.fail("changed my mind")))
-        )
+      const outcome = yield* Db.write.use((writer) =>
+        Effect.gen(function* () {
+          const exit = yield* Effect.exit(
+            writer.transaction(Effect.andThen(writer.execute("delete from numbers"), Effect.fail("changed my mind")))
+          )
+          // The same borrower's next one: nothing can have been reset in between.
+          yield* writer.transaction(writer.execute("insert into numbers values (4)"))
+          return exit
+        })
       )
-      assert.deepStrictEqual([exit, yield* count], [Exit.fail("changed my mind"), 3])
+      assert.deepStrictEqual([outcome, yield* count], [Exit.fail("changed my mind"), 4])
     }).pipe(Effect.provide(dbLive({ driver })))
   )
 

@@ -190,6 +190,17 @@ onEachDriver("a transaction that has read before it writes", (driver) => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("does not wait for a lock: what it has read would be out of date", () =>
+    Effect.gen(function* () {
+      const { other, pool } = yield* twoProcesses({ driver })
+      yield* other.exec("begin immediate")
+      const error = yield* Effect.flip(
+        ConnectionPool.use(pool, (writer) => writer.snapshot(writer.execute("insert into numbers values (1)")))
+      )
+      assert.deepStrictEqual([Sqlite.resultCode(error), yield* busy(pool)], ["SQLITE_BUSY", 1])
+    }).pipe(Effect.scoped)
+  )
+
   it.live("that begins IMMEDIATE does not meet that", () =>
     Effect.gen(function* () {
       const path = yield* newFile
