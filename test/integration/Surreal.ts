@@ -4,7 +4,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as ConnectionPool from "../../src/ConnectionPool.ts"
 import * as SurrealDb from "../../src/connectors/SurrealDb.ts"
@@ -64,7 +63,7 @@ export const connectFailure = (options: SurrealDb.Options, config: Input = {}) =
 
 /** The result of a single statement. */
 export const valueOf = (
-  connection: SurrealDb.Queryable<never>,
+  connection: Pick<Connection, "query">,
   sql: string,
   bindings?: Readonly<Record<string, unknown>>
 ) => Effect.map(connection.query(sql, bindings), ([result]) => result)
@@ -78,5 +77,3 @@ export const asOwner = (sql: string) =>
   Effect.flatMap(Server, (server) => Effect.map(server.sql(sql), (results) => results.at(-1)))
 
 export const counts = Effect.flatMap(Server, (server) => server.counts)
-
-export const secretToken = (token: string) => Redacted.make(token)

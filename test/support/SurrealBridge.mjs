@@ -63,8 +63,9 @@ class Client {
   liveQueries = new Map()
   base = Uuid.v4()
 
-  constructor(socket) {
+  constructor(socket, port) {
     this.socket = socket
+    this.port = port
     this.ready = this.attach(this.base)
     socket.on("message", (message) => this.answer(new Uint8Array(message)))
     socket.on("close", () => this.leave())
@@ -142,7 +143,7 @@ const server = new WebSocketServer({
 listener.on("upgrade", (request, socket, head) => {
   if (clients.size >= maxSockets) return socket.end("HTTP/1.1 503 Service Unavailable\r\n\r\n")
   server.handleUpgrade(request, socket, head, (accepted) => {
-    clients.add(new Client(accepted))
+    clients.add(new Client(accepted, socket.remotePort))
     if (idleMillis !== undefined) socket.setTimeout(idleMillis, () => socket.destroy())
   })
 })
@@ -151,16 +152,14 @@ const holding = (session) => [...clients].filter(({ sessions }) => sessions.has(
 
 /** What the test may ask for: from outside, as an administrator would. */
 const commands = {
-  counts: () => {
-    const sum = (field) => [...clients].reduce((total, client) => total + client[field].size, 0)
-    return {
-      sockets: clients.size,
-      // Each socket has one of its own.
-      sessions: sum("sessions") - clients.size,
-      transactions: sum("transactions"),
-      liveQueries: sum("liveQueries")
-    }
-  },
+  clients: () =>
+    [...clients].map(({ liveQueries, port, sessions, transactions }) => ({
+      port,
+      // One is the socket's own.
+      sessions: sessions.size - 1,
+      transactions: transactions.size,
+      liveQueries: liveQueries.size
+    })),
   terminate: (session) => {
     for (const { socket } of holding(session)) socket.terminate()
   },

@@ -60,6 +60,8 @@ export interface SurrealServer {
   readonly freeze: Effect.Effect<void>
   readonly thaw: Effect.Effect<void>
   readonly counts: Effect.Effect<Counts, SurrealServerError>
+  /** Of the sockets that come from these ports. */
+  readonly countsFrom: (ports: ReadonlySet<number>) => Effect.Effect<Counts, SurrealServerError>
   /** Drops the socket that a session is on; all sockets. */
   readonly terminate: (session: string) => Effect.Effect<void, SurrealServerError>
   readonly terminateAll: Effect.Effect<void, SurrealServerError>
@@ -69,6 +71,20 @@ export interface SurrealServer {
   readonly garble: Effect.Effect<void, SurrealServerError>
   /** Runs statements as the owner. */
   readonly sql: (sql: string) => Effect.Effect<ReadonlyArray<unknown>, SurrealServerError>
+}
+
+interface Client extends Omit<Counts, "sockets"> {
+  readonly port: number
+}
+
+const countsOf = (clients: ReadonlyArray<Client>): Counts => {
+  const sum = (field: keyof Client): number => clients.reduce((total, client) => total + client[field], 0)
+  return {
+    sockets: clients.length,
+    sessions: sum("sessions"),
+    transactions: sum("transactions"),
+    liveQueries: sum("liveQueries")
+  }
 }
 
 const bridge = fileURLToPath(new URL("SurrealBridge.mjs", import.meta.url))
@@ -163,6 +179,7 @@ export const make = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => kill)
   yield* start()
   const command = (name: string, argument?: string) => Effect.suspend(() => ask(running, name, argument))
+  const clients = Effect.map(command("clients"), (clients) => clients as ReadonlyArray<Client>)
   return {
     port,
     url: `${options.tls === undefined ? "ws" : "wss"}://127.0.0.1:${port}/rpc`,
@@ -171,7 +188,8 @@ export const make = Effect.fnUntraced(function* (
     kill,
     freeze: Effect.sync(() => running?.kill("SIGSTOP")),
     thaw: Effect.sync(() => running?.kill("SIGCONT")),
-    counts: Effect.map(command("counts"), (counts) => counts as Counts),
+    counts: Effect.map(clients, countsOf),
+    countsFrom: (ports) => Effect.map(clients, (all) => countsOf(all.filter(({ port }) => ports.has(port)))),
     terminate: (session) => Effect.asVoid(command("terminate", session)),
     terminateAll: Effect.asVoid(command("terminateAll")),
     detach: (session) => Effect.asVoid(command("detach", session)),
