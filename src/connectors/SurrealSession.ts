@@ -284,9 +284,14 @@ const openOn = (
  * Ends a session with everything that it has left: the server keeps its transactions and live queries when it only goes.
  * Failures say that something had ended before.
  */
-const end = async (handle: Handle, { ledger, session }: Opened): Promise<void> => {
-  ledger.isEnded = true
-  await handle.takeAway(ledger)
+const end = async (handle: Handle, opened: Opened): Promise<void> => {
+  opened.ledger.isEnded = true
+  await handle.takeAway(opened.ledger)
+  await leave(handle, opened)
+}
+
+/** The server answers these when nothing runs in the session any more. */
+const leave = async (handle: Handle, { session }: Opened): Promise<void> => {
   // The SDK renews the token of a session for as long as it has one, also when the session is gone.
   if (session.isValid && session.accessToken !== undefined) await session.invalidate().catch(noop)
   if (session.isValid) await session.closeSession().catch(noop)
@@ -336,8 +341,21 @@ export const reset = (connection: Connection): Effect.Effect<void, SurrealDbErro
     )
   })
 
-const endFormer = (live: Live): Promise<unknown> =>
-  Promise.all([...live.former].map((opened) => end(live.handle, opened).then(() => live.former.delete(opened))))
+/**
+ * Ends the sessions that a connection had. One in which a statement still runs, which nobody can cancel, is empty when this is
+ * done, and goes when the statement has ended.
+ */
+const endFormer = ({ former, handle }: Live): Promise<unknown> =>
+  Promise.all(
+    [...former].map(async (opened) => {
+      const { ledger } = opened
+      const isBusy = ledger.running > 0
+      ledger.isEnded = true
+      await handle.takeAway(ledger)
+      const leaving = leave(handle, opened).then(() => former.delete(opened))
+      if (!isBusy) await leaving
+    })
+  )
 
 export const closedSignal = (connection: Connection): Effect.Effect<void> =>
   Effect.callback((resume) => {
@@ -345,32 +363,43 @@ export const closedSignal = (connection: Connection): Effect.Effect<void> =>
     return Effect.sync(forget)
   })
 
-/** Ends its sessions. A server that does not answer this has no more to say to anybody: then the whole handle is given up. */
-export const endSession = (connection: Connection): Effect.Effect<void> => {
-  const live = liveOf(connection)
-  return Effect.suspend(() => {
-    if (live.handle.isLost) return Effect.sync(() => live.lose())
-    const work = (): Promise<unknown> => Promise.all([endFormer(live), end(live.handle, live.opened)])
+/**
+ * Ends its sessions. A server that does not answer this has no more to say to anybody, and the whole handle is given up: unless
+ * it still runs a statement of the session, and answers others meanwhile.
+ */
+export const endSession = (connection: Connection): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const live = liveOf(connection)
+    const { former, handle, opened } = live
+    if (handle.isLost) return Effect.sync(() => live.lose())
+    const isBusy = opened.ledger.running > 0 || former.size > 0
+    let answers = false
+    if (isBusy) {
+      void handle.surreal!.version().then(() => {
+        answers = true
+      }, noop)
+    }
     const ending = Effect.callback<void>((resume) => {
       const done = (): void => resume(Effect.void)
-      live.handle.onLost(done)
-      work().then(done, done)
+      handle.onLost(done)
+      Promise.all([...former, opened].map((one) => end(handle, one))).then(done, done)
     })
     return Effect.flatMap(Effect.timeoutOption(ending, patience), (ended) =>
       Effect.sync(() => {
-        if (ended._tag === "None") live.handle.destroy()
+        if (ended._tag === "None" && !answers) handle.destroy()
         live.lose()
       })
     )
   })
-}
 
 /** The end of a connection that has its socket for itself: what goes with the socket needs no goodbye of its own. */
 export const leaveSession = (connection: Connection): Effect.Effect<void> =>
   Effect.suspend(() => {
     const live = liveOf(connection)
-    if (live.former.size > 0 || !live.opened.ledger.isEmpty) return endSession(connection)
-    return Effect.sync(() => live.lose())
+    const isLeft = [live.opened, ...live.former].some(
+      ({ ledger }) => ledger.transactions.size > 0 || ledger.liveQueries.size > 0
+    )
+    return isLeft ? endSession(connection) : Effect.sync(() => live.lose())
   })
 
 /** Gives up the socket of a connection that has it for itself. */
