@@ -1,5 +1,6 @@
 /** What SurrealDB's SDK fails with, as one typed error: what was done, what kind of failure it is, and no value of anybody's. */
 import { hasProperty, isNumber, isString } from "effect/Predicate"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { ServerError } from "surrealdb"
 import type { FailureKind } from "../PoolError.ts"
@@ -36,15 +37,19 @@ const hidden = "<hidden>"
 /** A shorter one is found in half of all words. */
 const shortestHidden = 3
 
+/** Of so many values nobody looks for each one: then the whole text is hidden. */
+const mostValues = 1000
+
 /** The texts of the values that somebody has given, the longest first: one may be a part of another. */
 const textsOf = (values: unknown): ReadonlyArray<string> => {
   const texts = new Set<string>()
   const gather = (value: unknown, depth: number): void => {
+    if (texts.size > mostValues) return
     if (isString(value) || isNumber(value) || typeof value === "bigint") texts.add(String(value))
-    else if (typeof value === "object" && value !== null && depth < 4) {
-      // The SDK's own values (record ids, dates, decimals) are written in one word.
-      if (Object.getPrototypeOf(value) !== Object.prototype && !Array.isArray(value)) texts.add(String(value))
+    else if (typeof value === "object" && value !== null && depth < 5) {
+      if (!Array.isArray(value)) texts.add(wordOf(value))
       for (const part of Object.values(value)) gather(part, depth + 1)
+      // A getter of the SDK's record ids.
       if (hasProperty(value, "id")) gather(value.id, depth + 1)
     }
   }
@@ -52,9 +57,19 @@ const textsOf = (values: unknown): ReadonlyArray<string> => {
   return [...texts].filter((text) => text.length >= shortestHidden).sort((a, b) => b.length - a.length)
 }
 
+/** The SDK's own values (record ids, dates, decimals) are written in one word; of a plain object this is never a part of a text. */
+const wordOf = (value: object): string =>
+  Result.getOrElse(
+    Result.try(() => (value as { readonly toString: () => string }).toString()),
+    () => ""
+  )
+
 /** The same text with none of the values in it. */
-const without = (text: string, values: unknown): string =>
-  textsOf(values).reduce((shown, value) => shown.replaceAll(value, hidden), text)
+const without = (text: string, values: unknown): string => {
+  const texts = textsOf(values)
+  if (texts.length > mostValues) return hidden
+  return texts.reduce((shown, value) => shown.replaceAll(value, hidden), text)
+}
 
 /** The innermost word of what a server adds: `{ kind: "Auth", details: { kind: "SessionExpired" } }`. */
 const innermostKind = (details: unknown, depth = 0): string | undefined => {
@@ -115,6 +130,7 @@ export const fromDriver = (operation: string, error: unknown, values?: unknown):
 const hasHidden = (error: unknown, values: unknown): boolean => {
   const texts = textsOf(values)
   if (texts.length === 0) return false
+  if (texts.length > mostValues) return true
   const holds = (part: unknown, depth: number): boolean => {
     if (isString(part)) return texts.some((text) => part.includes(text))
     if (isNumber(part)) return texts.includes(String(part))

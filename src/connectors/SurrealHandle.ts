@@ -2,8 +2,6 @@
  * One open `Surreal` of the SDK: a socket to a server, or an engine in this process. It is given up here when nobody answers,
  * and what its sessions leave behind is written down here, from the requests that they send.
  */
-import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { hasProperty, isString } from "effect/Predicate"
 import type * as Scope from "effect/Scope"
@@ -197,9 +195,12 @@ export class Handle {
    * asks, since the one they belong to may have expired, or be gone. A failure says that there is nothing to end.
    */
   async takeAway({ liveQueries, transactions }: Ledger): Promise<void> {
-    const work: Array<Promise<unknown> | undefined> = []
-    for (const transaction of transactions.values()) work.push(this.engine?.cancel(transaction, undefined))
-    for (const live of liveQueries.values()) work.push(this.surreal?.query("KILL $live", { live }).collect())
+    const { engine, surreal } = this
+    if (engine === undefined || surreal === undefined) return
+    const work = [
+      ...[...transactions.values()].map((transaction) => engine.cancel(transaction, undefined)),
+      ...[...liveQueries.values()].map((live) => surreal.query("KILL $live", { live }).collect())
+    ]
     transactions.clear()
     liveQueries.clear()
     await Promise.allSettled(work)
@@ -290,13 +291,8 @@ export class Handle {
         this.addEventListener("error", noteProblem)
         this.addEventListener("close", () => sockets.delete(this))
         // The SDK reports an answer it cannot read through this, which `ws` has not: without it, garbage would end the process.
-        const target: { dispatchEvent?: unknown } = this
-        if (typeof target.dispatchEvent !== "function") {
-          target.dispatchEvent = () => {
-            this.close()
-            return true
-          }
-        }
+        const end = (): void => this.close()
+        if (!hasProperty(this, "dispatchEvent")) Object.assign(this, { dispatchEvent: end })
       }
     } as unknown as typeof WebSocket
   }
@@ -373,75 +369,3 @@ export const openHandle = (settings: Settings): Effect.Effect<Handle, SurrealDbE
       Effect.as(handle.opened, handle)
     )
   })
-
-interface Sharing {
-  readonly handle: Handle
-  readonly opened: Deferred.Deferred<void, SurrealDbError>
-  users: number
-}
-
-/**
- * One handle for many connections. Whoever asks while it is being opened waits for the same attempt, and whoever asks after it was
- * lost opens another: a server that comes back sees one newcomer and not one for each connection.
- */
-export class SharedHandle {
-  private readonly settings: Settings
-  /**
-   * How long it stays open without a connection. The last connection of a pool may be closed a moment before it is replaced, and
-   * with the last handle a database in memory is gone.
-   */
-  private readonly linger: Duration.Duration
-  private current: Sharing | undefined = undefined
-
-  constructor(settings: Settings, linger: Duration.Duration) {
-    this.settings = settings
-    this.linger = linger
-  }
-
-  readonly joined: Effect.Effect<Handle, SurrealDbError, Scope.Scope> = Effect.uninterruptibleMask((restore) =>
-    Effect.suspend(() => {
-      const { current } = this
-      const isNew = current === undefined || current.handle.isLost
-      const sharing = isNew ? (this.current = newSharing(this.settings)) : current
-      sharing.users++
-      const leaving = Effect.addFinalizer(() => this.leave(sharing))
-      const waiting = Effect.as(restore(Deferred.await(sharing.opened)), sharing.handle)
-      return Effect.andThen(isNew ? Effect.andThen(start(sharing), leaving) : leaving, waiting)
-    })
-  )
-
-  private leave(sharing: Sharing): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      sharing.users--
-      return Duration.isZero(this.linger)
-        ? this.closeUnused(sharing)
-        : Effect.asVoid(Effect.forkDetach(Effect.delay(this.closeUnused(sharing), this.linger)))
-    })
-  }
-
-  private closeUnused(sharing: Sharing): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (sharing.users > 0) return Effect.void
-      // Nobody may join what is about to be closed.
-      if (this.current === sharing) this.current = undefined
-      return sharing.handle.close
-    })
-  }
-}
-
-const newSharing = (settings: Settings): Sharing => ({
-  handle: new Handle(settings),
-  opened: Deferred.makeUnsafe<void, SurrealDbError>(),
-  users: 0
-})
-
-/** On a fiber of its own: the first who asks may be the first to give up. When all have, the handle is closed, which ends this. */
-const start = ({ handle, opened }: Sharing): Effect.Effect<unknown> =>
-  Effect.forkDetach(
-    Effect.onExit(handle.opened, (exit) =>
-      Effect.sync(() => {
-        if (exit._tag === "Failure") handle.destroy()
-        Deferred.doneUnsafe(opened, exit)
-      })
-    )
-  )

@@ -103,7 +103,7 @@ class Client {
     if (method === "detach") this.sessions.delete(String(session))
     if (method === "begin") this.transactions.set(String(result), result)
     if (method === "commit" || method === "cancel") this.transactions.delete(String(params[0]))
-    if (method === "query") for (const { result: id, type } of result) if (type === "live") this.forward(id)
+    if (method === "query") for (const { result: id, type } of result) if (type === "live") void this.forward(id)
     return result
   }
 
@@ -141,6 +141,8 @@ const server = new WebSocketServer({
 })
 
 listener.on("upgrade", (request, socket, head) => {
+  // Of somebody who has gone before the answer: unheard, it would end the server.
+  socket.on("error", () => socket.destroy())
   if (clients.size >= maxSockets) return socket.end("HTTP/1.1 503 Service Unavailable\r\n\r\n")
   server.handleUpgrade(request, socket, head, (accepted) => {
     clients.add(new Client(accepted, socket.remotePort))

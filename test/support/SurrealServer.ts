@@ -103,14 +103,14 @@ const freePort: Effect.Effect<number> = Effect.callback<number>((resume) => {
 })
 
 /** Ends the server when this process is killed without a chance to clean up, and also while the server is frozen. */
-const diesWithUs: ReadonlyArray<string> =
+const diesWithUs: readonly [] | readonly [string, string] =
   process.platform === "linux" && spawnSync("setpriv", ["--version"], { stdio: "ignore" }).status === 0
     ? ["setpriv", "--pdeathsig=KILL"]
     : []
 
 const launch = (settings: object): Effect.Effect<ChildProcess, SurrealServerError> =>
   Effect.callback<ChildProcess, SurrealServerError>((resume) => {
-    const [command = "", ...rest] = [...diesWithUs, process.execPath, bridge, JSON.stringify(settings)]
+    const [command, ...rest] = [...diesWithUs, process.execPath, bridge, JSON.stringify(settings)] as const
     const child = spawn(command, rest, { stdio: ["ignore", "ignore", "pipe", "ipc"] })
     let output = ""
     child.stderr!.setEncoding("utf8").on("data", (text: string) => {
