@@ -8,6 +8,7 @@ import * as path from "node:path"
 import { pathToFileURL } from "node:url"
 import { type DocExample, docExamples, root } from "../support/DocExamples.ts"
 import * as PostgresServer from "../support/PostgresServer.ts"
+import * as SurrealServer from "../support/SurrealServer.ts"
 
 const folder = path.join(root, ".build", "examples")
 
@@ -32,12 +33,32 @@ class Server extends Context.Service<Server, PostgresServer.PostgresServer>()("t
 const fileOf = ({ place }: Pick<DocExample, "place">): string =>
   path.join(folder, `${place.replaceAll(/\W+/g, "-")}.ts`)
 
+/** The server that examples call `ws://localhost:8000/rpc`; its root's password is `correct-horse`. */
+class Surreal extends Context.Service<Surreal, { readonly url: string }>()("test/Surreal") {
+  static readonly layer = Layer.effect(
+    Surreal,
+    SurrealServer.unavailable === undefined ? SurrealServer.make() : Effect.succeed({ url: "" })
+  )
+}
+
+/** Where the servers are that an example names. */
+const urls = Effect.gen(function* () {
+  return { "postgres://app@localhost/app": (yield* Server).url, "ws://localhost:8000/rpc": (yield* Surreal).url }
+})
+
+/** Why an example cannot be run here. */
+const missingFor = ({ code }: DocExample): string | undefined =>
+  /ws:\/\/|mem:\/\//.test(code) ? SurrealServer.unavailable : undefined
+
 /** The block as a module. What stands after its arrow is an expression of the same language. */
-const write = ({ code, definesProgram, expected, place }: DocExample, url: string): void =>
+const write = (
+  { code, definesProgram, expected, place }: DocExample,
+  servers: Readonly<Record<string, string>>
+): void =>
   fs.writeFileSync(
     fileOf({ place }),
     [
-      code.replaceAll("postgres://app@localhost/app", url),
+      Object.entries(servers).reduce((text, [name, url]) => text.replaceAll(name, url), code),
       definesProgram ? "export { program }" : "export {}",
       expected === undefined ? "" : `export const expected: unknown = ${expected}`
     ].join("\n")
@@ -57,58 +78,63 @@ describe("the examples of the documentation", () => {
     assert.isTrue(docExamples.some(({ place }) => place.startsWith("README.md")))
   })
 
-  layer(Server.layer, { timeout: "60 seconds", excludeTestServices: true })("on a real server", (it) => {
-    it.effect("compile with the strict settings", () =>
-      Effect.gen(function* () {
-        const { url } = yield* Server
-        fs.rmSync(folder, { recursive: true, force: true })
-        fs.mkdirSync(folder, { recursive: true })
-        for (const example of docExamples) write(example, url)
-        const settings = {
-          extends: "../../tsconfig.json",
-          compilerOptions: {
-            composite: false,
-            noEmit: true,
-            noUnusedLocals: false,
-            allowImportingTsExtensions: true,
-            rewriteRelativeImportExtensions: false,
-            types: ["node"],
-            paths: {
-              "effect-pool": ["../../src/index.ts"],
-              ...Object.fromEntries(
-                ["Postgres", "Sql", "MySql", "Redis", "Sqlite", "SurrealDb"].map((name) => [
-                  `effect-pool/${name}`,
-                  [`../../src/connectors/${name}.ts`]
-                ])
-              ),
-              "effect-pool/http": ["../../src/http/index.ts"],
-              "effect-pool/laboratory": ["../../src/laboratory/index.ts"],
-              "effect-pool/testing": ["../../src/testing/index.ts"],
-              "effect-pool/*": ["../../src/*.ts"]
-            }
-          },
-          include: ["*.ts"],
-          references: []
-        }
-        fs.writeFileSync(path.join(folder, "tsconfig.json"), JSON.stringify(settings))
-        const tsc = path.join(root, "node_modules", "typescript", "bin", "tsc")
-        const { stdout } = spawnSync(process.execPath, [tsc, "-p", folder], { encoding: "utf8" })
-        assert.strictEqual(stdout, "")
-      })
-    )
-
-    for (const example of docExamples) {
-      const gives = example.expected === undefined ? "" : ` and gives ${example.expected}`
-      it.effect(`${example.place} runs${gives}`, () =>
+  layer(Layer.merge(Server.layer, Surreal.layer), { timeout: "60 seconds", excludeTestServices: true })(
+    "on a real server",
+    (it) => {
+      it.effect("compile with the strict settings", () =>
         Effect.gen(function* () {
-          const { url } = yield* Server
+          const servers = yield* urls
+          fs.rmSync(folder, { recursive: true, force: true })
           fs.mkdirSync(folder, { recursive: true })
-          write(example, url)
-          const { expected, program } = yield* Effect.promise(() => load(example))
-          const result = program === undefined ? undefined : yield* Effect.scoped(program)
-          if (example.expected !== undefined) assert.deepStrictEqual(JSON.parse(JSON.stringify(result)), expected)
+          for (const example of docExamples) write(example, servers)
+          const settings = {
+            extends: "../../tsconfig.json",
+            compilerOptions: {
+              composite: false,
+              noEmit: true,
+              noUnusedLocals: false,
+              allowImportingTsExtensions: true,
+              rewriteRelativeImportExtensions: false,
+              types: ["node"],
+              paths: {
+                "effect-pool": ["../../src/index.ts"],
+                ...Object.fromEntries(
+                  ["Postgres", "Sql", "MySql", "Redis", "Sqlite", "SurrealDb"].map((name) => [
+                    `effect-pool/${name}`,
+                    [`../../src/connectors/${name}.ts`]
+                  ])
+                ),
+                "effect-pool/http": ["../../src/http/index.ts"],
+                "effect-pool/laboratory": ["../../src/laboratory/index.ts"],
+                "effect-pool/testing": ["../../src/testing/index.ts"],
+                "effect-pool/*": ["../../src/*.ts"]
+              }
+            },
+            include: ["*.ts"],
+            references: []
+          }
+          fs.writeFileSync(path.join(folder, "tsconfig.json"), JSON.stringify(settings))
+          const tsc = path.join(root, "node_modules", "typescript", "bin", "tsc")
+          const { stdout } = spawnSync(process.execPath, [tsc, "-p", folder], { encoding: "utf8" })
+          assert.strictEqual(stdout, "")
         })
       )
+
+      for (const example of docExamples) {
+        const gives = example.expected === undefined ? "" : ` and gives ${example.expected}`
+        const missing = missingFor(example)
+        const run = missing === undefined ? it.effect : it.effect.skip
+        run(`${example.place} runs${gives}${missing === undefined ? "" : `: not run, ${missing}`}`, () =>
+          Effect.gen(function* () {
+            const servers = yield* urls
+            fs.mkdirSync(folder, { recursive: true })
+            write(example, servers)
+            const { expected, program } = yield* Effect.promise(() => load(example))
+            const result = program === undefined ? undefined : yield* Effect.scoped(program)
+            if (example.expected !== undefined) assert.deepStrictEqual(JSON.parse(JSON.stringify(result)), expected)
+          })
+        )
+      }
     }
-  })
+  )
 })

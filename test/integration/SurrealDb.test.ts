@@ -45,6 +45,18 @@ const ask = (pool: Pool, sql: string, bindings?: Readonly<Record<string, unknown
 
 const impl = WebSocket as unknown as typeof globalThis.WebSocket
 
+/** A token, as programs get theirs from elsewhere. */
+const tokenOf = (username: string) =>
+  Effect.flatMap(Server, ({ password, url }) =>
+    Effect.promise(async () => {
+      const surreal = new Surreal({ websocketImpl: impl })
+      await surreal.connect(url)
+      const { access } = await surreal.signin({ username, password })
+      await surreal.close()
+      return Redacted.make(access)
+    })
+  )
+
 /** A port that nobody listens on: of a server that is gone. */
 const silentPort = Effect.scoped(Effect.map(SurrealServer.make(), ({ port }) => port))
 
@@ -195,16 +207,64 @@ onServer("SurrealDb.connector", () => {
 
     it.effect("signs in with a token", () =>
       Effect.gen(function* () {
-        const { password, url } = yield* Server
-        const surreal = new Surreal({ websocketImpl: impl })
-        const { access } = yield* Effect.promise(async () => {
-          await surreal.connect(url)
-          const tokens = await surreal.signin({ username: "root", password })
-          await surreal.close()
-          return tokens
-        })
-        const pool = yield* makePool(single, { authentication: Redacted.make(access) })
+        const pool = yield* makePool(single, { authentication: yield* tokenOf("root") })
         assert.strictEqual(yield* ask(pool, "RETURN $token.ID"), "root")
+      })
+    )
+
+    it.effect("signs in again before its token expires, on the same connection", () =>
+      Effect.gen(function* () {
+        const { password } = yield* Server
+        let asked = 0
+        const authentication = Effect.sync(() => {
+          asked++
+          return { username: "fleeting", password }
+        })
+        const pool = yield* makePool(single, { authentication })
+        const before = asked
+        // One for the socket and one for the session on it.
+        yield* eventually(
+          Effect.sync(() => asked),
+          (times) => times >= before + 2
+        )
+        const identity = yield* ask(pool, "RETURN $token.ID")
+        const { created } = yield* ConnectionPool.status(pool)
+        assert.deepStrictEqual([identity, created], ["fleeting", 1])
+      })
+    )
+
+    it.effect("lends no connection whose token has expired for good, to nobody an anonymous one", () =>
+      Effect.gen(function* () {
+        const token = yield* tokenOf("fleeting")
+        const pool = yield* makePool({ ...single, acquireTimeout: "300 millis" }, { authentication: token })
+        const { closed } = yield* eventually(ConnectionPool.status(pool), ({ closed }) => closed > 0)
+        const error = yield* Effect.flip(ask(pool, "RETURN $token.ID"))
+        const { lastFailure } = yield* ConnectionPool.status(pool)
+        assert.deepStrictEqual([closed, error._tag, lastFailure?.kind], [1, "AcquireTimeout", "permanent"])
+      })
+    )
+
+    it.effect("leaves no timer of the SDK behind with a session that is replaced", () =>
+      Effect.gen(function* () {
+        const pool = yield* makePool({ ...single, maxUses: 1_000_000 })
+        const timers = Effect.sync(() => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length)
+        const soil = ConnectionPool.use(pool, (connection) => connection.use((session) => session.set("x", 1)))
+        yield* soil
+        const before = yield* timers
+        yield* Effect.replicateEffect(soil, 50)
+        yield* eventually(ConnectionPool.status(pool), ({ idle }) => idle === 1)
+        assert.isBelow((yield* timers) - before, 5)
+      })
+    )
+
+    it.effect("knows the identity in a transaction of one request, and the server does not in one of several", () =>
+      Effect.gen(function* () {
+        const pool = yield* makePool()
+        const inOne = ConnectionPool.use(pool, (connection) => connection.query("BEGIN; $token.ID; COMMIT"))
+        const inSeveral = ConnectionPool.use(pool, (connection) =>
+          connection.transaction((transaction) => transaction.query("$token.ID"))
+        )
+        assert.deepStrictEqual([(yield* inOne)[1], (yield* inSeveral)[0] ?? "nobody"], ["root", "nobody"])
       })
     )
 

@@ -50,7 +50,10 @@ export interface Counts {
 export interface SurrealServer {
   readonly port: number
   readonly url: string
-  /** That of the users `root`, `editor`, `viewer` and `brief` (whose sessions expire after a second). */
+  /**
+   * That of the users `root`, `editor`, `viewer`, `brief` (whose sessions expire after a second), and `fleeting` (whose tokens do
+   * after two).
+   */
   readonly password: string
   /** Starts it, with another password for everybody if one is given. */
   readonly start: (password?: string) => Effect.Effect<void, SurrealServerError>

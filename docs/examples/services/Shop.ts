@@ -71,8 +71,7 @@ export const stock = Effect.fn("stock")((delivery: Readonly<Record<string, numbe
     connection.transaction((transaction) =>
       Effect.forEach(
         Object.entries(delivery),
-        ([product, count]) =>
-          transaction.query("UPSERT $id SET left = (left ?? 0) + $count", { id: idOf(product), count }),
+        ([product, count]) => transaction.query("UPSERT $id SET left += $count", { id: idOf(product), count }),
         { discard: true }
       )
     )
