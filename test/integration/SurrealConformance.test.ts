@@ -1,0 +1,125 @@
+import { createNodeEngines } from "@surrealdb/node"
+import { assert, it, layer } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { type DriverContext, Surreal, type SurrealEngine } from "surrealdb"
+import { WebSocket } from "ws"
+import * as SurrealDb from "../../src/connectors/SurrealDb.ts"
+import { DatabaseConnection } from "../../src/index.ts"
+import { Conformance } from "../../src/testing/index.ts"
+import {
+  type Connection,
+  connectorFor,
+  live,
+  type Mode,
+  modes,
+  onServer,
+  place,
+  Server,
+  serverWith,
+  sessionIdOf,
+  valueOf
+} from "./Surreal.ts"
+
+/** Its sweeps go on for as long. */
+const timeout = "2 seconds"
+
+const onConnection = {
+  use: (connection: Connection) => connection.query("RETURN $n", { n: 7 }),
+  dirty: (connection: Connection) => connection.use((session) => session.set("tenant", "seven")),
+  isClean: (connection: Connection) =>
+    Effect.map(valueOf(connection, "RETURN $tenant ?? NONE"), (tenant) => tenant === undefined),
+  connectErrors: [new SurrealDb.SurrealDbError({ operation: "connect", kind: "Unreachable", text: "refused" })]
+} satisfies Conformance.Options<Connection>
+
+/** How the kit looks at the server, from outside of what it checks. */
+const optionsFor = Effect.fnUntraced(function* (mode: Mode) {
+  const { counts, freeze, terminate, thaw } = yield* Server
+  const options: Conformance.Options<Connection> = {
+    ...onConnection,
+    timeout,
+    kill: (connection) => Effect.flatMap(sessionIdOf(connection), terminate),
+    count: Effect.map(counts, ({ sessions, sockets }) => (mode === "sharedSocket" ? sessions : sockets)),
+    hang: { freeze, thaw }
+  }
+  return options
+})
+
+/** A token, as programs get theirs from elsewhere: to check a password takes the server so long that a sweep would make few connects. */
+const token = Effect.flatMap(Server, ({ password, url }) =>
+  Effect.promise(async () => {
+    const surreal = new Surreal({ websocketImpl: WebSocket as unknown as typeof globalThis.WebSocket })
+    await surreal.connect(url, { authentication: { username: "root", password } })
+    const { accessToken } = surreal
+    await surreal.close()
+    return Redacted.make(accessToken!)
+  })
+)
+
+onServer("SurrealDb.connector and the conformance kit", () => {
+  layer(serverWith(), { ...live, timeout: "60 seconds" })("on a server", (it) => {
+    for (const mode of modes) {
+      it.effect(
+        `passes every check, with mode: "${mode}"`,
+        () =>
+          Effect.gen(function* () {
+            const report = yield* Conformance.check(
+              yield* connectorFor({ mode, authentication: yield* token }),
+              yield* optionsFor(mode)
+            )
+            assert.deepStrictEqual([report.failed, report.skipped], [[], []], report.render)
+          }),
+        60_000
+      )
+    }
+
+    it.effect(
+      "passes every check as the connector of counted and bounded connections",
+      () =>
+        Effect.gen(function* () {
+          const connector = DatabaseConnection.connector(
+            yield* connectorFor({ authentication: yield* token }),
+            SurrealDb.queries
+          )
+          const { count, hang, kill } = yield* optionsFor("socketPerConnection")
+          const report = yield* Conformance.check(connector, {
+            use: ({ query }) => query("RETURN $n", [{ n: 7 }]),
+            dirty: ({ raw }) => onConnection.dirty(raw),
+            isClean: ({ raw }) => onConnection.isClean(raw),
+            connectErrors: onConnection.connectErrors,
+            timeout,
+            kill: ({ raw }) => kill!(raw),
+            count: count!,
+            hang: hang!
+          })
+          assert.deepStrictEqual([report.failed, report.skipped], [[], []], report.render)
+        }),
+      60_000
+    )
+  })
+
+  it.live(
+    "passes every check that needs no network, in this process",
+    () =>
+      Effect.gen(function* () {
+        let engine: SurrealEngine | undefined = undefined
+        const engines = Object.fromEntries(
+          Object.entries(createNodeEngines()).map(([scheme, make]) => [
+            scheme,
+            (context: DriverContext) => (engine = make(context))
+          ])
+        )
+        const connector = SurrealDb.connector({ url: "mem://", ...place, engines })
+        const count = Effect.promise(async () => (await engine?.sessions().catch(() => []))?.length ?? 0)
+        const report = yield* Conformance.check(connector, {
+          ...onConnection,
+          timeout,
+          count,
+          kill: () => Effect.promise(async () => engine?.close())
+        })
+        // An engine in this process cannot be frozen.
+        const lacking = new Set(report.skipped.map(({ detail }) => detail))
+        assert.deepStrictEqual([report.failed, [...lacking]], [[], ["lacks `hang`"]], report.render)
+      }),
+    60_000
+  )
+})

@@ -1,0 +1,391 @@
+/**
+ * A server under load, and what its clients see of it being killed, frozen and cut off, with a socket for each connection and with
+ * one socket for all. Each fault is played once and recorded; the tests hold the record to one promise each.
+ */
+import { assert, layer } from "@effect/vitest"
+import { Context, Effect, Fiber, Layer, type Scope } from "effect"
+import * as ConnectionPool from "../../src/ConnectionPool.ts"
+import type { Input } from "../../src/PoolConfig.ts"
+import type { AcquireError } from "../../src/PoolError.ts"
+import type { PoolStatus } from "../../src/PoolStatus.ts"
+import { eventually } from "../support/Eventually.ts"
+import type { Counts, SurrealServerError } from "../support/SurrealServer.ts"
+import * as TcpProxy from "../support/TcpProxy.ts"
+import { asOwner, type Connection, live, makePool, type Mode, modes, onServer, Server, serverWith } from "./Surreal.ts"
+
+type Pool = ConnectionPool.ConnectionPool<Connection>
+
+const retry = { initial: 100, factor: 2, max: 400, jitter: 0 } as const
+
+const config = {
+  minConnections: 2,
+  maxConnections: 6,
+  maxConnecting: 3,
+  acquireTimeout: 2000,
+  // Checking a password takes a busy server long.
+  connectTimeout: 1500,
+  checkTimeout: 400,
+  resetTimeout: 400,
+  unavailableAfter: 400,
+  retry
+} satisfies Input
+
+const clients = 20
+/** How long a client waits for its statements. */
+const workTimeout = 500
+/** A session that is ended is waited for so long, before its socket is given up. */
+const patience = 1000
+/** For a busy machine. */
+const grace = 1000
+
+/** `TimeoutError` is the client's own impatience, `wrong` an answer to somebody else's question. */
+type Outcome = "success" | "wrong" | "SurrealDbError" | "TimeoutError" | AcquireError["_tag"]
+
+interface Call {
+  readonly nonce: number
+  readonly kind: "query" | "transaction"
+  readonly client: number
+  readonly outcome: Outcome
+  readonly askedAt: number
+  readonly millis: number
+}
+
+/** All that is known of one fault when it is over. Times are those of `performance.now()`. */
+interface Story {
+  readonly mode: Mode
+  readonly calls: ReadonlyArray<Call>
+  readonly beganAt: number
+  readonly endedAt: number
+  /** When every client had had a success with something it asked for after the fault. */
+  readonly recoveredAt: number
+  /** When the pool tried to connect, as the proxy saw it. */
+  readonly attempts: ReadonlyArray<number>
+  /** The pool and the server at rest after the load. */
+  readonly status: PoolStatus
+  readonly counts: Counts
+  /** How many records each transaction has left. */
+  readonly records: ReadonlyMap<number, number>
+}
+
+class Played extends Context.Service<Played, Story>()("test/Surreal/Played") {}
+
+type Fault = (proxy: TcpProxy.TcpProxy) => Effect.Effect<unknown, SurrealServerError, Server | Scope.Scope>
+
+/** A client that bounds all of it at once, the wait for a connection included: the pool sees it interrupted. */
+const query = (pool: Pool, nonce: number) =>
+  Effect.timeout(
+    ConnectionPool.use(pool, (connection) =>
+      Effect.map(connection.query("SLEEP 2ms; RETURN $nonce", { nonce }), ([, answer]) => answer)
+    ),
+    workTimeout
+  )
+
+/**
+ * Two records or none, by a client that bounds its statements only: the pool sees it fail. It leaves its transaction open then,
+ * and to end it is the pool's affair.
+ */
+const transaction = (pool: Pool, nonce: number) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const connection = yield* ConnectionPool.acquire(pool)
+      const work = connection.use(async (session) => {
+        const transaction = await session.beginTransaction()
+        const half = (n: number) => transaction.query("CREATE ONLY half SET nonce = $nonce, n = $n", { nonce, n })
+        const [first] = await half(1).collect<[{ nonce: number }]>()
+        // Slow, so that a fault is likely to come in the middle.
+        await transaction.query("SLEEP 2ms")
+        const [second] = await half(2).collect<[{ nonce: number }]>()
+        await transaction.commit()
+        return first.nonce === second.nonce ? first.nonce : undefined
+      })
+      return yield* Effect.timeout(work, workTimeout)
+    })
+  )
+
+/** Clients that never stop asking, one question at a time each, until the load ends. */
+const startLoad = Effect.fnUntraced(function* (pool: Pool, firstNonce: number) {
+  const calls: Array<Call> = []
+  let isOver = false
+  let lastNonce = firstNonce
+
+  const ask = Effect.fnUntraced(function* (client: number) {
+    const nonce = ++lastNonce
+    const kind = nonce % 2 === 0 ? "query" : "transaction"
+    const askedAt = performance.now()
+    const outcome: Outcome = yield* (kind === "query" ? query : transaction)(pool, nonce).pipe(
+      Effect.map((answer) => (answer === nonce ? "success" : "wrong")),
+      Effect.catch((error) => Effect.succeed(error._tag))
+    )
+    calls.push({ nonce, kind, client, outcome, askedAt, millis: performance.now() - askedAt })
+    // Whoever is refused at once does not ask again at once.
+    if (outcome !== "success") yield* Effect.sleep(10)
+  })
+  const fibers = yield* Effect.forEach(Array.from({ length: clients }), (_, client) =>
+    Effect.forkChild(Effect.whileLoop({ while: () => !isOver, body: () => ask(client), step() {} }))
+  )
+  const end = Effect.suspend(() => {
+    isOver = true
+    return Effect.forEach(fibers, Fiber.join, { discard: true })
+  })
+  return { calls, end }
+})
+
+/** Waits until every client has been served with something it asked for after `time`, or could have been long ago. */
+const everyClientServed = (calls: ReadonlyArray<Call>, time: number) => {
+  const served = Effect.sync(() => {
+    const successes = calls.filter(({ askedAt, outcome }) => askedAt >= time && outcome === "success")
+    return new Set(successes.map(({ client }) => client)).size
+  })
+  return Effect.ignore(eventually(served, (count) => count === clients, "10 seconds"))
+}
+
+/** Plays a fault under load, and goes on until everything is well again or has had the time to be. */
+const play = Effect.fnUntraced(function* (mode: Mode, fault: Fault) {
+  const { countsFrom, port } = yield* Server
+  yield* asOwner("REMOVE TABLE IF EXISTS half; DEFINE TABLE half")
+  const proxy = yield* TcpProxy.make(port)
+  const pool = yield* makePool(config, { mode, url: `ws://127.0.0.1:${proxy.port}/rpc` })
+  const load = yield* startLoad(pool, 0)
+  yield* eventually(ConnectionPool.status(pool), ({ inUse, released }) => released > 200 && inUse >= 2, "10 seconds")
+
+  const beganAt = performance.now()
+  yield* fault(proxy)
+  const endedAt = performance.now()
+  yield* everyClientServed(load.calls, endedAt)
+  const recoveredAt = performance.now()
+  // Some more of the load, for whatever comes late.
+  yield* Effect.sleep(200)
+  yield* load.end
+
+  // The server cannot know of sockets that the pool has given up behind a cut.
+  const counts = Effect.flatMap(proxy.portsOnServer, countsFrom)
+  const both = Effect.all({ status: ConnectionPool.status(pool), counts })
+  yield* Effect.ignore(
+    eventually(both, ({ counts, status }) => status.idle === status.total && counts.sessions === status.total)
+  )
+  const rows = (yield* asOwner("SELECT nonce, count() AS count FROM half GROUP BY nonce")) as ReadonlyArray<{
+    readonly nonce: number
+    readonly count: number
+  }>
+  const story: Story = {
+    ...(yield* both),
+    mode,
+    calls: load.calls,
+    beganAt,
+    endedAt,
+    recoveredAt,
+    attempts: proxy.attempts.map(({ at }) => at),
+    records: new Map(rows.map(({ count, nonce }) => [nonce, count]))
+  }
+  return story
+})
+
+const killAndRestart: Fault = () =>
+  Effect.gen(function* () {
+    const server = yield* Server
+    let isDown = true
+    const restart = Effect.suspend(() => {
+      if (!isDown) return Effect.void
+      isDown = false
+      return server.start()
+    })
+    // Whatever the test finds, there must be a server for the next one.
+    yield* Effect.acquireRelease(server.kill, () => Effect.orDie(restart))
+    yield* Effect.sleep(600)
+    yield* restart
+  })
+
+const drops = 5
+
+const dropRepeatedly: Fault = () =>
+  Effect.gen(function* () {
+    const { terminateAll } = yield* Server
+    yield* terminateAll
+    yield* Effect.sleep(200)
+  }).pipe(Effect.repeat({ times: drops - 1 }))
+
+/** So long that everything that waits for the server has given it up. */
+const silence = workTimeout + config.resetTimeout + patience + config.unavailableAfter + 200
+
+const freezeAndThaw: Fault = () =>
+  Effect.gen(function* () {
+    const server = yield* Server
+    yield* Effect.acquireRelease(server.freeze, () => server.thaw)
+    yield* Effect.sleep(silence)
+    yield* server.thaw
+  })
+
+const cutForGood: Fault = (proxy) =>
+  Effect.gen(function* () {
+    yield* proxy.cut("mute")
+    yield* Effect.sleep(silence)
+    yield* proxy.healForNewcomers
+  })
+
+/** How many steps of the retry schedule fit in a time, if every attempt takes so long to fail. */
+const stepsWithin = (millis: number, attemptMillis: number): number => {
+  let steps = 0
+  let delay: number = retry.initial
+  for (let at = attemptMillis + delay; at <= millis; at += attemptMillis + delay) {
+    steps++
+    delay = Math.min(delay * retry.factor, retry.max)
+  }
+  return steps
+}
+
+/** How many sockets are opened where one would do for all: when a server has gone or comes back, there is no herd. */
+const socketsFor = (mode: Mode, connections: number): number => (mode === "sharedSocket" ? 1 : connections)
+
+/** A first burst until it is known that there is no server, one attempt for each step, and a last burst when there is one again. */
+const byRetrySchedule =
+  (attemptMillis: number) =>
+  ({ beganAt, endedAt, mode }: Story): number =>
+    socketsFor(mode, config.maxConnecting) +
+    stepsWithin(endedAt - beganAt + 50, attemptMillis) +
+    // The attempt that finds it, and the others.
+    1 +
+    socketsFor(mode, config.maxConnections)
+
+const onePerDrop = ({ mode }: Story): number => drops * socketsFor(mode, config.maxConnections)
+
+interface Expectation {
+  readonly fault: Fault
+  /** How many attempts to connect there may be from its beginning on. */
+  readonly attempts: (story: Story) => number
+  /** What some of the callers must have met, or the fault was none. */
+  readonly met: ReadonlyArray<Outcome>
+}
+
+const faults: Readonly<Record<string, Expectation>> = {
+  "the server is killed and restarted": {
+    fault: killAndRestart,
+    attempts: byRetrySchedule(0),
+    met: ["SurrealDbError", "ServiceUnavailable"]
+  },
+  "all sockets are dropped by the server, again and again": {
+    fault: dropRepeatedly,
+    attempts: onePerDrop,
+    met: ["SurrealDbError"]
+  },
+  "the server freezes and thaws": {
+    fault: freezeAndThaw,
+    attempts: byRetrySchedule(config.connectTimeout),
+    met: ["TimeoutError"]
+  },
+  "the network is cut, and only new connections work afterwards": {
+    fault: cutForGood,
+    attempts: byRetrySchedule(config.connectTimeout),
+    met: ["TimeoutError"]
+  }
+}
+
+const permitted = new Set<Outcome>([
+  "success",
+  "SurrealDbError",
+  "TimeoutError",
+  "AcquireTimeout",
+  "ServiceUnavailable"
+])
+
+/** An attempt that has begun when the fault ends may still run out of time, and then the longest step has to pass. */
+const recoversWithin = config.connectTimeout + retry.max + grace
+
+onServer("SurrealDb.connector: under load", () => {
+  for (const mode of modes) {
+    layer(serverWith(), live)(`with mode: "${mode}"`, (it) => {
+      for (const [name, { attempts, fault, met }] of Object.entries(faults)) {
+        it.layer(Layer.effect(Played, play(mode, fault)), { timeout: "30 seconds" })(name, (it) => {
+          it.effect("gives every caller its own answer or a typed error", () =>
+            Effect.gen(function* () {
+              const { calls } = yield* Played
+              const unexpected = calls.filter(({ outcome }) => !permitted.has(outcome))
+              assert.deepStrictEqual(unexpected, [])
+            })
+          )
+
+          it.effect("lets callers feel it", () =>
+            Effect.gen(function* () {
+              const { calls } = yield* Played
+              assert.includeMembers([...new Set(calls.map(({ outcome }) => outcome))], [...met])
+            })
+          )
+
+          it.effect("lets nobody wait beyond the timeouts", () =>
+            Effect.gen(function* () {
+              const { calls } = yield* Played
+              const longest = Math.max(...calls.map(({ millis }) => millis))
+              assert.isAtMost(longest, config.acquireTimeout + workTimeout + grace)
+            })
+          )
+
+          it.effect("serves every client again soon after its end", () =>
+            Effect.gen(function* () {
+              const { endedAt, recoveredAt } = yield* Played
+              assert.isAtMost(recoveredAt - endedAt, recoversWithin)
+            })
+          )
+
+          it.effect("fails nobody any more once every client has been served", () =>
+            Effect.gen(function* () {
+              const { calls, recoveredAt } = yield* Played
+              const failed = calls.filter(({ askedAt, outcome }) => askedAt >= recoveredAt && outcome !== "success")
+              assert.deepStrictEqual(failed, [])
+            })
+          )
+
+          it.effect("makes no more attempts to connect than it may", () =>
+            Effect.gen(function* () {
+              const story = yield* Played
+              const made = story.attempts.filter((at) => at >= story.beganAt).length
+              assert.isAtMost(made, attempts(story))
+            })
+          )
+
+          it.effect("leaves no half of a transaction behind", () =>
+            Effect.gen(function* () {
+              const { records } = yield* Played
+              assert.deepStrictEqual(
+                [...records].filter(([, count]) => count !== 2),
+                []
+              )
+            })
+          )
+
+          it.effect("loses no transaction that a client saw committed", () =>
+            Effect.gen(function* () {
+              const { calls, records } = yield* Played
+              const committed = calls.filter(({ kind, outcome }) => kind === "transaction" && outcome === "success")
+              assert.isAbove(committed.length, 50)
+              assert.deepStrictEqual(
+                committed.filter(({ nonce }) => !records.has(nonce)),
+                []
+              )
+            })
+          )
+
+          it.effect("leaks nothing", () =>
+            Effect.gen(function* () {
+              const { acquired, closed, created, inUse, released, total, waiting } = (yield* Played).status
+              assert.deepStrictEqual(
+                { inUse, waiting, released, total },
+                { inUse: 0, waiting: 0, released: acquired, total: created - closed }
+              )
+            })
+          )
+
+          it.effect("has as many sessions on the server in the end as connections, and nothing open in them", () =>
+            Effect.gen(function* () {
+              const { counts, mode, status } = yield* Played
+              assert.deepStrictEqual(counts, {
+                sockets: mode === "sharedSocket" ? 1 : status.total,
+                sessions: status.total,
+                transactions: 0,
+                liveQueries: 0
+              })
+            })
+          )
+        })
+      }
+    })
+  }
+})
