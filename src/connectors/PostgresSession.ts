@@ -25,6 +25,12 @@ export const isAsNew = ({ begun, ended, isDirty }: Session): boolean => !isDirty
 /** Sessions by the connection that borrowers hold, for as long as somebody holds it. */
 const sessions = new WeakMap<PgConnection.PgConnection, Session>()
 
+/** Has the session found by another connection object too. */
+export const adopt = (connection: PgConnection.PgConnection, session: Session): PgConnection.PgConnection => {
+  sessions.set(connection, session)
+  return connection
+}
+
 export const sessionOf = (connection: PgConnection.PgConnection): Session => sessions.get(connection)!
 
 /** The connection as its borrowers see it: the driver's own, which also notes what may leave something behind. */
@@ -58,12 +64,11 @@ export const watched = (session: Session): PgConnection.PgConnection => {
     pin: noteAnd(base.pin),
     listen: (channel: string) => noteAnd(base.listen(channel))
   })
-  sessions.set(connection, session)
-  return connection
+  return adopt(connection, session)
 }
 
 /** From here on a transaction may be open, whatever comes of the statement. */
-const beginning = <X>(session: Session, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
+export const beginning = <X>(session: Session, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
   Effect.suspend(() => {
     session.begun++
     return Effect.onExit(statement, () =>
@@ -77,7 +82,7 @@ const beginning = <X>(session: Session, statement: Effect.Effect<X, SqlError>): 
  * A transaction is over when the server has said so: those whose begin had been answered when this was asked for. Another
  * fiber's begin that is on its way may reach the server before this or after it.
  */
-const ending = <X>(session: Session, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
+export const ending = <X>(session: Session, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
   Effect.suspend(() => {
     const { settled } = session
     return Effect.map(statement, (result) => {
@@ -125,22 +130,27 @@ export const check = (connection: PgConnection.PgConnection): Effect.Effect<unkn
   return upkeep(session, session.base.query("select 1"))
 }
 
+const isNewAgain = (session: Session): Effect.Effect<void> =>
+  Effect.sync(() => {
+    session.isDirty = false
+    session.settled = session.begun
+    session.ended = session.begun
+  })
+
+// Outside a transaction this is a warning that nobody reads; inside a failed one nothing else would be allowed.
+const endTransaction = ({ base }: Session) => base.query("rollback", [], false)
+
 /** Leaves no transaction, no setting, no lock, no listener, no cursor and no temporary table behind. */
 export const reset = (connection: PgConnection.PgConnection): Effect.Effect<void, SqlError> => {
   const session = sessionOf(connection)
-  const work = Effect.andThen(
-    // Outside a transaction this is a warning that nobody reads; inside a failed one nothing else would be allowed.
-    session.base.query("rollback", [], false),
-    Effect.andThen(
-      session.base.query(forget, [], false),
-      Effect.sync(() => {
-        session.isDirty = false
-        session.settled = session.begun
-        session.ended = session.begun
-      })
-    )
-  )
-  return upkeep(session, work)
+  const forgetAll = Effect.andThen(session.base.query(forget, [], false), isNewAgain(session))
+  return upkeep(session, Effect.andThen(endTransaction(session), forgetAll))
+}
+
+/** Leaves no transaction behind. */
+export const rollback = (connection: PgConnection.PgConnection): Effect.Effect<void, SqlError> => {
+  const session = sessionOf(connection)
+  return upkeep(session, Effect.andThen(endTransaction(session), isNewAgain(session)))
 }
 
 /** Sees to it that no cancel request is left, and leaves everything else as it is. */
