@@ -133,6 +133,8 @@ export class PgBouncerError extends Schema.TaggedError<PgBouncerError>("effect-p
   }
 }
 
+const article = (state: SessionState): string => (state === "advisory lock" ? "an" : "a")
+
 const advice: { readonly [S in SessionState]: string } = {
   setting: "use `set local`, or `set_config` with a literal `true`, inside a transaction; or `alter role ... set`",
   listener: "listen on a pool that is connected to PostgreSQL itself; `notify` works through the proxy",
@@ -159,7 +161,7 @@ export class SessionStateRefused extends Schema.TaggedError<SessionStateRefused>
 
   override get message(): string {
     return (
-      `refused behind PgBouncer: \`${this.statement}\` would leave a ${this.state} on a server connection that goes to ` +
+      `refused behind PgBouncer: \`${this.statement}\` would leave ${article(this.state)} ${this.state} on a server connection that goes to ` +
       `another client next; ${advice[this.state]}.`
     )
   }

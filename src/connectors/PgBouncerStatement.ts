@@ -97,6 +97,8 @@ const wordsOf = (sql: string): string => {
   return (words + sql.slice(from)).trim()
 }
 
+/** `explain analyze` runs what it explains. */
+const explain = /^explain\b(?:\s*\([^()]*\)|\s+(?:analyze|analyse|verbose)\b)*\s*/i
 const setForTransaction = /^set\s+(?:local|transaction|constraints)\b/i
 const temporary = /^create\s+(?:or\s+replace\s+)?(?:(?:global|local)\s+)?temp(?:orary)?\b|^create\b.*\bpg_temp\s*\./is
 const dropsOnCommit = /\bon\s+commit\s+drop\b/i
@@ -132,6 +134,7 @@ const stateLeftBy = (first: string, words: string): SessionState | undefined => 
       return /\bwith\s+hold\b/i.test(words) ? "cursor" : undefined
     case "create":
       if (temporary.test(words) && !dropsOnCommit.test(words)) return "temporary object"
+      if (/\bas\s+execute\b/i.test(words)) return "prepared statement"
       break
     case "select":
     case "with":
@@ -165,7 +168,7 @@ const transactionEffect = (first: string, words: string): SessionEffect => {
 const shortest = 60
 
 const judge = (sql: string): Verdict => {
-  const words = wordsOf(sql)
+  const words = wordsOf(sql).replace(explain, "")
   const first = /^[\s(]*([a-z]+)/i.exec(words)?.[1]?.toLowerCase() ?? ""
   const state = stateLeftBy(first, words)
   if (state === undefined) return transactionEffect(first, words)

@@ -30,11 +30,12 @@ export const makeBouncer = (settings: PgBouncerServer.Options["settings"] = {}, 
 export const behindPgBouncer = (
   title: string,
   tests: (it: (story: string, run: () => Effect.Effect<unknown, unknown, Behind>, timeout?: number) => void) => void,
-  settings: PgBouncerServer.Options["settings"] = {}
+  settings: PgBouncerServer.Options["settings"] = {},
+  serverSettings: Readonly<Record<string, string | number>> = {}
 ): void => {
   const { unavailable } = PgBouncerServer
   const bouncer = Layer.effect(Bouncer, makeBouncer(settings)).pipe(
-    Layer.provideMerge(Layer.effect(Server, PostgresServer.make()))
+    Layer.provideMerge(Layer.effect(Server, PostgresServer.make(serverSettings)))
   )
   // Without the proxy nothing is started either.
   const services = unavailable === undefined ? bouncer : (Layer.empty as unknown as typeof bouncer)
@@ -47,7 +48,7 @@ export const behindPgBouncer = (
 }
 
 /** What a pool logs about its outages is no news in a test that makes them. */
-const silent = Logger.layer([])
+export const silent = Logger.layer([])
 
 /** A pool that goes through a proxy, as its profile has it unless the test says otherwise. */
 export const makePool = Effect.fnUntraced(function* (
