@@ -4,6 +4,7 @@
 import type * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { isString } from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import type { SqlError } from "effect/sql/SqlError"
@@ -84,16 +85,15 @@ export const behindProxy = (
   direct: Connector.Connector<PgConnection.PgConnection, SqlError>,
   options: PgBouncerOptions
 ): Connector.Connector<PgConnection.PgConnection, SqlError> => {
-  const { check, classify, closed, fatal, inspect, name, problems = [], reset } = direct
+  const { classify, inspect, problems = [], reset } = direct
   const opened = (connection: PgConnection.PgConnection): PgConnection.PgConnection => {
     const session = Session.sessionOf(connection)
     if (options.cancel === "disconnect") session.cancels.endInstead = () => session.socket.destroy()
     return guarded(session)
   }
   return Connector.make({
-    name,
+    ...direct,
     connect: Effect.mapBoth(direct.connect, { onSuccess: opened, onFailure: (error) => typed(error, "connect") }),
-    check,
     // Nothing else of a session outlasts its transaction, and another round trip would go to another server connection.
     reset: (connection) =>
       Session.isAsNew(Session.sessionOf(connection)) ? reset!(connection) : Session.rollback(connection),
@@ -101,9 +101,7 @@ export const behindProxy = (
       const verdict = inspect!(connection)
       return verdict !== "clean" || Session.isAsNew(Session.sessionOf(connection)) ? verdict : "dirty"
     },
-    closed,
     classify: (error) => pgBouncerErrorIn(error)?.kind ?? classify!(error),
-    fatal,
     problems: [...problems, ...problemsOf(options)]
   })
 }
@@ -127,8 +125,12 @@ export interface PgBouncerSettings {
   readonly queryWaitTimeout?: Duration.Input | undefined
 }
 
-const shorterOf = (limit: Duration.Input, part: number, usual: Duration.Input): Duration.Duration =>
-  Duration.min(Duration.times(Duration.fromInputUnsafe(limit), part), Duration.fromInputUnsafe(usual))
+/** Part of what the proxy allows, if that is less than usual. What is no duration is left for the pool to report. */
+const shorterOf = (allowed: Duration.Input, part: number, usual: Duration.Input): Duration.Input =>
+  Option.match(Duration.fromInput(allowed), {
+    onNone: () => allowed,
+    onSome: (limit) => Duration.min(Duration.times(limit, part), Duration.fromInputUnsafe(usual))
+  })
 
 /**
  * A pool's settings before PgBouncer: no wider than our share of the proxy's server connections, so that the line is ours,
@@ -164,6 +166,8 @@ export const pgBouncerPool = (settings: PgBouncerSettings = {}) => {
     queryTimeout: shorterOf(settings.queryWaitTimeout ?? "2 minutes", 0.9, "30 seconds"),
     checkTimeout: Duration.seconds(5),
     checkAfterIdle: Duration.seconds(30),
-    healthCheckInterval: Duration.minutes(1)
+    healthCheckInterval: Duration.minutes(1),
+    // The proxy itself spares a server that is down (`server_login_retry`), and an attempt costs the proxy next to nothing.
+    retry: { initial: Duration.millis(500), max: Duration.seconds(5) }
   } satisfies Input
 }

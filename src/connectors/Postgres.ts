@@ -189,6 +189,22 @@ export const queries: DatabaseConnection.Options<PgConnection.PgConnection, PgCo
  * @since 0.1.0
  */
 export const config = (prefix: string): Config.Config<Connector.Connector<PgConnection.PgConnection, SqlError>> =>
+  Config.map(readOptions(prefix), connector)
+
+/**
+ * Reads a connector that goes through PgBouncer from the same variables as {@link config}. What the proxy can do is for the
+ * program to say.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const pgBouncerConfig = (
+  prefix: string,
+  proxy: Pick<PgBouncerOptions, "preparedStatements" | "trackedParameters" | "cancel" | "startupParameters"> = {}
+): Config.Config<Connector.Connector<PgConnection.PgConnection, SqlError>> =>
+  Config.map(readOptions(prefix), (read) => pgBouncer({ ...read, ...proxy }))
+
+const readOptions = (prefix: string): Config.Config<Options> =>
   Config.all({
     url: Config.option(Config.Redacted(`${prefix}_URL`)),
     host: Config.option(Config.String(`${prefix}_HOST`)),
@@ -199,18 +215,16 @@ export const config = (prefix: string): Config.Config<Connector.Connector<PgConn
     ssl: Config.option(Config.Boolean(`${prefix}_SSL`)),
     applicationName: Config.option(Config.String(`${prefix}_APPLICATION_NAME`))
   }).pipe(
-    Config.map((read) =>
-      connector({
-        url: Option.getOrUndefined(read.url),
-        host: Option.getOrUndefined(read.host),
-        port: Option.getOrUndefined(read.port),
-        database: Option.getOrUndefined(read.database),
-        username: Option.getOrUndefined(read.username),
-        password: Option.getOrUndefined(read.password),
-        ssl: Option.getOrUndefined(read.ssl),
-        applicationName: Option.getOrUndefined(read.applicationName)
-      })
-    )
+    Config.map((read) => ({
+      url: Option.getOrUndefined(read.url),
+      host: Option.getOrUndefined(read.host),
+      port: Option.getOrUndefined(read.port),
+      database: Option.getOrUndefined(read.database),
+      username: Option.getOrUndefined(read.username),
+      password: Option.getOrUndefined(read.password),
+      ssl: Option.getOrUndefined(read.ssl),
+      applicationName: Option.getOrUndefined(read.applicationName)
+    }))
   )
 
 interface Target {

@@ -102,8 +102,9 @@ const diesWithUs: ReadonlyArray<string> =
     ? ["setpriv", "--pdeathsig=KILL"]
     : []
 
-/** The user of the databases, who may not look into the console; and the one who may. */
+/** The user of the databases, who may not look into the console; one who owns nothing there; and the one who may look. */
 const user = "postgres"
+const guest = "shop"
 const admin = "console"
 
 const configuration = (root: string, port: number, { databases = ["app"], serverPort, settings = {} }: Options) => {
@@ -127,7 +128,8 @@ const configuration = (root: string, port: number, { databases = ["app"], server
   return ["[databases]", ...targets, "[pgbouncer]", ...lines, ""].join("\n")
 }
 
-const users = (password: string): string => `"${user}" "${password}"\n"${admin}" "${admin}"\n`
+const users = (password: string): string =>
+  [`"${user}" "${password}"`, `"${guest}" "${guest}"`, `"${admin}" "${admin}"`, ""].join("\n")
 
 /** Makes a proxy and starts it. It ends, and its folder is removed, with the scope. */
 export const make = Effect.fnUntraced(function* (
