@@ -11,7 +11,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as Connector from "../Connector.ts"
 import type { Input } from "../PoolConfig.ts"
 import type { ConfigProblem } from "../PoolError.ts"
-import { pgBouncerErrorIn, typed } from "./PgBouncerError.ts"
+import { pgBouncerErrorIn, typed, untracked } from "./PgBouncerError.ts"
 import { guarded } from "./PgBouncerSession.ts"
 import type * as Postgres from "./Postgres.ts"
 import * as Session from "./PostgresSession.ts"
@@ -26,7 +26,8 @@ import * as Session from "./PostgresSession.ts"
 export interface PgBouncerOptions extends Omit<Postgres.Options, "reset"> {
   /**
    * Whether the driver may prepare its statements under names of their own: for PgBouncer 1.21 or later with
-   * `max_prepared_statements` above 0. Default: no.
+   * `max_prepared_statements` above 0. A proxy that does not keep track of them is refused at the first connect, for one more
+   * round trip. Default: no.
    */
   readonly preparedStatements?: boolean | undefined
   /**
@@ -80,20 +81,32 @@ export const throughProxy = (options: PgBouncerOptions): Postgres.Options => ({
   reset: "never"
 })
 
+/**
+ * A statement that looks for itself. A proxy that keeps track of names gives the server others than the driver's; and without
+ * a proxy the session is our own, and so are its names.
+ */
+const seesItself =
+  "select pg_backend_pid() <> $1::int8 and exists (select from pg_prepared_statements where name like 'effect\\_%')"
+
+const ensureTracked = (session: Session.Session): Effect.Effect<void, SqlError> =>
+  Effect.flatMap(Session.upkeep(session, session.base.queryValues(seesItself, [session.base.processId])), ([row]) =>
+    row?.[0] === true ? Effect.fail(untracked()) : Effect.void
+  )
+
 /** What differs from a connection to PostgreSQL itself. */
 export const behindProxy = (
   direct: Connector.Connector<PgConnection.PgConnection, SqlError>,
   options: PgBouncerOptions
 ): Connector.Connector<PgConnection.PgConnection, SqlError> => {
   const { classify, inspect, problems = [], reset } = direct
-  const opened = (connection: PgConnection.PgConnection): PgConnection.PgConnection => {
+  const opened = (connection: PgConnection.PgConnection): Effect.Effect<PgConnection.PgConnection, SqlError> => {
     const session = Session.sessionOf(connection)
     if (options.cancel === "disconnect") session.cancels.endInstead = () => session.socket.destroy()
-    return guarded(session)
+    return Effect.as(options.preparedStatements === true ? ensureTracked(session) : Effect.void, guarded(session))
   }
   return Connector.make({
     ...direct,
-    connect: Effect.mapBoth(direct.connect, { onSuccess: opened, onFailure: (error) => typed(error, "connect") }),
+    connect: Effect.mapError(Effect.flatMap(direct.connect, opened), (error) => typed(error, "connect")),
     // Nothing else of a session outlasts its transaction, and another round trip would go to another server connection.
     reset: (connection) =>
       Session.isAsNew(Session.sessionOf(connection)) ? reset!(connection) : Session.rollback(connection),
@@ -136,7 +149,7 @@ const shorterOf = (allowed: Duration.Input, part: number, usual: Duration.Input)
  * A pool's settings before PgBouncer: no wider than our share of the proxy's server connections, so that the line is ours,
  * where it has deadlines, priorities and shedding; and with lifetimes below the proxy's. Spread it, and change what you like.
  *
- * - At most one connection stands ready: to open one costs a millisecond or two, and the proxy keeps the server connections
+ * - At most one connection stands ready: to open one costs about a millisecond, and the proxy keeps the server connections
  *   warm. None does where the proxy ends idle clients.
  * - A check waits in the proxy's line like any statement. So it is seldom made, and given time: a dead connection is noticed
  *   without one.

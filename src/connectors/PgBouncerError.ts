@@ -28,6 +28,7 @@ export const PgBouncerFailure = Schema.Literals([
   "no_such_database",
   "authentication",
   "startup_parameter",
+  "prepared_statements",
   "pool_mode",
   "configuration"
 ])
@@ -82,6 +83,10 @@ const meanings: { readonly [F in PgBouncerFailure]: Meaning } = {
   startup_parameter: {
     kind: "permanent",
     advice: "Take it out of `startupParameters` and set it with `alter role ... set` on the server."
+  },
+  prepared_statements: {
+    kind: "permanent",
+    advice: "Take out `preparedStatements`, or give the proxy (1.21 or later) `max_prepared_statements` above 0."
   },
   pool_mode: { kind: "permanent", advice: "This profile is for `pool_mode = transaction`." },
   configuration: { kind: "permanent", advice: "The proxy's configuration does not allow this login." }
@@ -171,6 +176,15 @@ export class SessionStateRefused extends Schema.TaggedError<SessionStateRefused>
 export const refused = ({ state, words }: Refusal): SqlError => {
   const cause = new SessionStateRefused({ state, statement: words })
   return new SqlError({ reason: new UnknownError({ cause, message: cause.message, operation: "query" }) })
+}
+
+/** The proxy was said to keep track of prepared statements, and does not. */
+export const untracked = (): SqlError => {
+  const cause = new PgBouncerError({
+    failure: "prepared_statements",
+    said: "it does not keep track of prepared statements, and would mix up those of its clients"
+  })
+  return new SqlError({ reason: new ConnectionError({ cause, message: cause.message, operation: "connect" }) })
 }
 
 /** What the server has said, along the causes of an error. */

@@ -112,7 +112,7 @@ end $$`
  * Work of the pool's own on a session. Whoever gives it up wants the session no more: the socket is destroyed there and
  * then. The driver would wait for its statement's answer for up to five seconds, and goes on by itself.
  */
-const upkeep = <X>(session: Session, work: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
+export const upkeep = <X>(session: Session, work: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.forkDetach(Effect.andThen(session.cancels.settled, work)), (fiber) =>
       Effect.onInterrupt(restore(Fiber.join(fiber)), () =>

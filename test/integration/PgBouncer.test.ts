@@ -4,7 +4,7 @@ import { Effect, Exit, Stream } from "effect"
 import * as ConnectionPool from "../../src/ConnectionPool.ts"
 import * as Postgres from "../../src/connectors/Postgres.ts"
 import { eventually } from "../support/Eventually.ts"
-import { Bouncer, behindPgBouncer, makePool } from "./Bouncer.ts"
+import { Bouncer, behindPgBouncer, makeBouncer, makePool } from "./Bouncer.ts"
 import { backendPid, type Connection, observer, rowsOf, single, valueOf } from "./Server.ts"
 
 /** What each of these leaves on a session of one's own. */
@@ -158,7 +158,7 @@ behindPgBouncer("Postgres.pgBouncer", (it) => {
             yield* connection.query("insert into left_open values (1)")
             yield* connection.query("set local app.tenant = 'seven'")
             if (ending === "fails") yield* connection.query("select 1 / 0")
-            if (ending === "is interrupted") yield* Effect.interrupt
+            if (ending === "is interrupted") return yield* Effect.interrupt
           })
         yield* Effect.exit(ConnectionPool.use(pool, leave))
         const seen = yield* ConnectionPool.use(pool, (connection) =>
@@ -274,4 +274,21 @@ behindPgBouncer("Postgres.pgBouncer", (it) => {
       const open = "select count(*)::int from pg_stat_activity where state like 'idle in transaction%'"
       yield* eventually(valueOf(outside, open), (count) => count === 0)
     }))
+
+  for (const [reset, left] of [
+    [0, "seven"],
+    [1, ""]
+  ] as const) {
+    it(`does not see what code on the server does, and the proxy ${reset === 1 ? "can be told to undo" : "leaves"} it`, () =>
+      Effect.gen(function* () {
+        const bouncer = yield* makeBouncer({ default_pool_size: 1, server_reset_query_always: reset })
+        const through = Effect.provideService(Bouncer, bouncer)
+        const one = yield* through(makePool("hiding", single))
+        const other = yield* through(makePool("finding", single))
+        const hidden = "do $$ begin perform set_config('app.tenant', 'seven', false); end $$"
+        yield* ConnectionPool.use(one, (connection) => connection.query(hidden))
+        const find = "select coalesce(current_setting('app.tenant', true), '')"
+        assert.strictEqual(yield* ConnectionPool.use(other, (connection) => valueOf(connection, find)), left)
+      }))
+  }
 })

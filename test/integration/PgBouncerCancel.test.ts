@@ -188,4 +188,15 @@ behindPgBouncer("Postgres.pgBouncer: a statement that is interrupted", (it) => {
       // The server finishes it, for nobody.
       yield* eventually(running(outside, "pg_sleep(0.63)"), (count) => count === 0)
     }))
+
+  it("is cancelled where the proxy has no room for another client", () =>
+    Effect.gen(function* () {
+      const bouncer = yield* makeBouncer({ max_client_conn: 1 })
+      const pool = yield* before(bouncer, makePool("full", single))
+      yield* impatient(pool, "select pg_sleep(64)", 20)
+      const outside = yield* observer
+      assert.strictEqual(yield* running(outside, "pg_sleep(64)"), 0)
+      yield* ConnectionPool.use(pool, (connection) => connection.query("select 1"))
+      assert.strictEqual((yield* ConnectionPool.status(pool)).created, 1)
+    }))
 })

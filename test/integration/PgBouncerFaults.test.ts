@@ -213,6 +213,14 @@ const downFor = <E, E2, R>(millis: number, end: Effect.Effect<void, E, R>, start
   )
 }
 
+/** Ends every session of the proxy's ten times, at intervals that leave it time to open others. */
+const terminateRepeatedly: Fault = () =>
+  Effect.gen(function* () {
+    const outside = yield* observer
+    const sql = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'faults'"
+    yield* Effect.repeat(Effect.delay(outside.query(sql), 80), { times: 9 })
+  })
+
 const ofBouncer = (fault: (bouncer: Bouncer["Service"]) => Effect.Effect<unknown, unknown, Scope.Scope>) => () =>
   Effect.flatMap(Bouncer, fault)
 
@@ -231,6 +239,10 @@ const faults: Readonly<Record<string, Expectation>> = {
   },
   "the server behind it is killed and restarted": {
     fault: () => Effect.flatMap(Server, ({ kill, start }) => downFor(800, kill, start)),
+    met: ["SqlError"]
+  },
+  "its server sessions are terminated, again and again": {
+    fault: terminateRepeatedly,
     met: ["SqlError"]
   },
   "an operator kills all its connections": {

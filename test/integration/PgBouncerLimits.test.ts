@@ -206,7 +206,8 @@ behindPgBouncer("Postgres.pgBouncer: at the proxy's limits", (it) => {
         startupParameters: { search_path: "app" },
         // So says the program, and the proxy knows nothing of it.
         trackedParameters: ["search_path"]
-      })
+      }),
+    prepared_statements: (bouncer) => Effect.succeed({ url: bouncer.url(), preparedStatements: true })
   }
   for (const [failure, prepare] of Object.entries(refusals)) {
     it(`takes a refusal to connect for what it is: ${failure} is permanent`, () =>
@@ -217,6 +218,20 @@ behindPgBouncer("Postgres.pgBouncer: at the proxy's limits", (it) => {
         assert.strictEqual(error._tag === "ConnectError" ? error.kind : error._tag, "permanent")
       }))
   }
+
+  it("finds no fault with prepared statements where there is no proxy", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Server
+      const connector = Postgres.pgBouncer({ url, preparedStatements: true })
+      const pool = yield* Effect.provide(ConnectionPool.make(connector, { ...single, startup: "failFast" }), silent)
+      const names = yield* ConnectionPool.use(pool, (connection) =>
+        Effect.andThen(
+          connection.query("select 1"),
+          valueOf(connection, "select count(*)::int from pg_prepared_statements")
+        )
+      )
+      assert.strictEqual(names, 3)
+    }))
 
   it("names the server as the cause while the proxy cannot reach it, and serves when it can", () =>
     Effect.gen(function* () {

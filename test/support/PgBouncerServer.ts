@@ -10,7 +10,7 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
-import pg from "pg"
+import { Client } from "pg"
 
 export class PgBouncerServerError extends Schema.TaggedError<PgBouncerServerError>()("PgBouncerServerError", {
   step: Schema.String,
@@ -177,7 +177,7 @@ export const make = Effect.fnUntraced(function* (
   const ask = (command: string): Effect.Effect<ReadonlyArray<AdminRow>, PgBouncerServerError> =>
     Effect.tryPromise({
       try: async () => {
-        const client = new pg.Client({ host: "127.0.0.1", port, user: admin, password: admin, database: "pgbouncer" })
+        const client = new Client({ host: "127.0.0.1", port, user: admin, password: admin, database: "pgbouncer" })
         client.on("error", () => {})
         await client.connect()
         try {
