@@ -24,12 +24,21 @@ export const makeBouncer = (settings: PgBouncerServer.Options["settings"] = {}, 
     PgBouncerServer.make({ serverPort: port, databases: ["app", "kit", "other"], settings, ...more })
   )
 
+/** Tests that mostly wait, for timeouts of the proxy, do so together. */
+export const together = { concurrent: true, timeout: 30_000 } as const
+
 /**
  * Tests that share one server and one proxy. Where there is no PgBouncer each of them is skipped, and its name says why.
  */
 export const behindPgBouncer = (
   title: string,
-  tests: (it: (story: string, run: () => Effect.Effect<unknown, unknown, Behind>, timeout?: number) => void) => void,
+  tests: (
+    it: (
+      story: string,
+      run: () => Effect.Effect<unknown, unknown, Behind>,
+      options?: { readonly concurrent?: boolean; readonly timeout?: number }
+    ) => void
+  ) => void,
   settings: PgBouncerServer.Options["settings"] = {},
   serverSettings: Readonly<Record<string, string | number>> = {}
 ): void => {
@@ -40,8 +49,8 @@ export const behindPgBouncer = (
   // Without the proxy nothing is started either.
   const services = unavailable === undefined ? bouncer : (Layer.empty as unknown as typeof bouncer)
   layer(services, { ...live, timeout: "60 seconds" })(title, (it) => {
-    tests((story, run, timeout) => {
-      if (unavailable === undefined) it.effect(story, () => Effect.scoped(run()), timeout)
+    tests((story, run, options) => {
+      if (unavailable === undefined) it.effect(story, () => Effect.scoped(run()), options)
       else it.effect.skip(`${story} (not run: ${unavailable})`, () => Effect.scoped(run()))
     })
   })

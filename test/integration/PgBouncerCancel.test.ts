@@ -10,7 +10,7 @@ import { DatabaseConnection } from "../../src/index.ts"
 import { eventually } from "../support/Eventually.ts"
 import * as PgBouncerServer from "../support/PgBouncerServer.ts"
 import * as TcpProxy from "../support/TcpProxy.ts"
-import { Bouncer, behindPgBouncer, makeBouncer, makePool, silent } from "./Bouncer.ts"
+import { Bouncer, behindPgBouncer, makeBouncer, makePool, silent, together } from "./Bouncer.ts"
 import { backendPid, type Connection, observer, Server, single, valueOf } from "./Server.ts"
 
 type Pool = ConnectionPool.ConnectionPool<Connection>
@@ -83,7 +83,7 @@ behindPgBouncer("Postgres.pgBouncer: a statement that is interrupted", (it) => {
       const asking = yield* Effect.forEach(Array.from({ length: 8 }), () => Effect.forkChild(other))
       // The driver asks for the cancel 10 ms after it was interrupted: that is about when these end by themselves.
       yield* Effect.forEach(
-        Array.from({ length: 600 }, (_, n) => n),
+        Array.from({ length: 400 }, (_, n) => n),
         (n) => impatient(ours, `select pg_sleep(${0.008 + (n % 12) * 0.001})`, 2),
         { concurrency: 8, discard: true }
       )
@@ -95,99 +95,115 @@ behindPgBouncer("Postgres.pgBouncer: a statement that is interrupted", (it) => {
       assert.isAbove(yield* linesOf(bouncer, "cancel request for idle client"), 10)
     }))
 
-  it("hits nobody with a request that reaches the proxy late", () =>
-    Effect.gen(function* () {
-      const bouncer = yield* makeBouncer({ default_pool_size: 1 })
-      const proxy = yield* TcpProxy.make(bouncer.port)
-      const ours = yield* before(bouncer, makePool("late", single, { port: proxy.port }))
-      const others = yield* before(bouncer, makePool("others", single))
-      const pid = yield* ConnectionPool.use(ours, backendPid)
-      // The request is stuck on its way to the proxy, and nothing else.
-      yield* proxy.muteNewcomers
-      const first = yield* Effect.forkChild(impatient(ours, "select pg_sleep(0.3)", 100))
-      yield* eventually(
-        Effect.sync(() => proxy.attempts),
-        ({ length }) => length === 2
-      )
-      const outside = yield* observer
-      yield* eventually(running(outside, "pg_sleep(0.3)"), (count) => count === 0)
-      // The same server connection works for another client when it arrives.
-      const other = yield* Effect.forkChild(
-        ConnectionPool.use(others, (connection) => valueOf(connection, "select pg_backend_pid() from pg_sleep(0.5)"))
-      )
-      yield* eventually(running(outside, "pg_sleep(0.5)"), (count) => count === 1)
-      yield* proxy.heal
-      assert.strictEqual(yield* Fiber.join(other), pid)
-      yield* Fiber.join(first)
-      assert.strictEqual(yield* linesOf(bouncer, "cancel request for idle client"), 1)
-    }))
+  it(
+    "hits nobody with a request that reaches the proxy late",
+    () =>
+      Effect.gen(function* () {
+        const bouncer = yield* makeBouncer({ default_pool_size: 1 })
+        const proxy = yield* TcpProxy.make(bouncer.port)
+        const ours = yield* before(bouncer, makePool("late", single, { port: proxy.port }))
+        const others = yield* before(bouncer, makePool("others", single))
+        const pid = yield* ConnectionPool.use(ours, backendPid)
+        // The request is stuck on its way to the proxy, and nothing else.
+        yield* proxy.muteNewcomers
+        const first = yield* Effect.forkChild(impatient(ours, "select pg_sleep(0.3)", 100))
+        yield* eventually(
+          Effect.sync(() => proxy.attempts),
+          ({ length }) => length === 2
+        )
+        const outside = yield* observer
+        yield* eventually(running(outside, "pg_sleep(0.3)"), (count) => count === 0)
+        // The same server connection works for another client when it arrives.
+        const other = yield* Effect.forkChild(
+          ConnectionPool.use(others, (connection) => valueOf(connection, "select pg_backend_pid() from pg_sleep(0.5)"))
+        )
+        yield* eventually(running(outside, "pg_sleep(0.5)"), (count) => count === 1)
+        yield* proxy.heal
+        assert.strictEqual(yield* Fiber.join(other), pid)
+        yield* Fiber.join(first)
+        assert.strictEqual(yield* linesOf(bouncer, "cancel request for idle client"), 1)
+      }),
+    together
+  )
 
-  it("hits nobody with a request that the proxy brings to the server late", () =>
-    Effect.gen(function* () {
-      const { port } = yield* Server
-      const network = yield* TcpProxy.make(port)
-      const bouncer = yield* PgBouncerServer.make({ serverPort: network.port, settings: { default_pool_size: 1 } })
-      const ours = yield* before(bouncer, makePool("late", single))
-      const others = yield* before(bouncer, makePool("others", single))
-      const pid = yield* ConnectionPool.use(ours, backendPid)
-      yield* ConnectionPool.use(others, backendPid)
-      const seen = network.attempts.length
-      yield* network.muteNewcomers
-      const first = yield* Effect.forkChild(impatient(ours, "select pg_sleep(0.3)", 100))
-      yield* eventually(
-        Effect.sync(() => network.attempts),
-        ({ length }) => length === seen + 1
-      )
-      yield* Fiber.join(first)
-      const other = yield* Effect.forkChild(
-        ConnectionPool.use(others, (connection) => valueOf(connection, "select pg_backend_pid() from pg_sleep(0.2)"))
-      )
-      yield* eventually(bouncer.admin("SHOW POOLS"), (rows) => rows.some((row) => Number(row["cl_waiting"]) === 1))
-      // The proxy keeps the server connection from everybody until the request is through.
-      const outside = yield* observer
-      assert.strictEqual(yield* running(outside, "pg_sleep(0.2)"), 0)
-      yield* network.serveNewcomers
-      yield* network.heal
-      assert.strictEqual(yield* Fiber.join(other), pid)
-    }))
+  it(
+    "hits nobody with a request that the proxy brings to the server late",
+    () =>
+      Effect.gen(function* () {
+        const { port } = yield* Server
+        const network = yield* TcpProxy.make(port)
+        const bouncer = yield* PgBouncerServer.make({ serverPort: network.port, settings: { default_pool_size: 1 } })
+        const ours = yield* before(bouncer, makePool("late", single))
+        const others = yield* before(bouncer, makePool("others", single))
+        const pid = yield* ConnectionPool.use(ours, backendPid)
+        yield* ConnectionPool.use(others, backendPid)
+        const seen = network.attempts.length
+        yield* network.muteNewcomers
+        const first = yield* Effect.forkChild(impatient(ours, "select pg_sleep(0.3)", 100))
+        yield* eventually(
+          Effect.sync(() => network.attempts),
+          ({ length }) => length === seen + 1
+        )
+        yield* Fiber.join(first)
+        const other = yield* Effect.forkChild(
+          ConnectionPool.use(others, (connection) => valueOf(connection, "select pg_backend_pid() from pg_sleep(0.2)"))
+        )
+        yield* eventually(bouncer.admin("SHOW POOLS"), (rows) => rows.some((row) => Number(row["cl_waiting"]) === 1))
+        // The proxy keeps the server connection from everybody until the request is through.
+        const outside = yield* observer
+        assert.strictEqual(yield* running(outside, "pg_sleep(0.2)"), 0)
+        yield* network.serveNewcomers
+        yield* network.heal
+        assert.strictEqual(yield* Fiber.join(other), pid)
+      }),
+    together
+  )
 
-  it("is forgotten by the proxy if it was still waiting there, and its caller is let go after a second", () =>
-    Effect.gen(function* () {
-      const outside = yield* observer
-      yield* outside.query("drop table if exists queued")
-      yield* outside.query("create table queued (id int)")
-      const bouncer = yield* makeBouncer({ default_pool_size: 1 })
-      const busy = yield* before(bouncer, makePool("busy", single))
-      const waiting = yield* before(bouncer, makePool("waiting", single))
-      const holding = yield* ConnectionPool.use(busy, (connection) =>
-        Effect.gen(function* () {
-          yield* connection.query("begin")
-          yield* connection.query("select 1")
-          const [took] = yield* Effect.timed(impatient(waiting, "insert into queued values (1)", 100))
-          yield* connection.query("commit")
-          return took
-        })
-      )
-      assert.isBelow(Duration.toMillis(holding), 2000)
-      assert.strictEqual(yield* ConnectionPool.use(waiting, (connection) => valueOf(connection, "select 7")), 7)
-      assert.strictEqual(yield* valueOf(outside, "select count(*)::int from queued"), 0)
-      const { closed, created } = yield* ConnectionPool.status(waiting)
-      assert.deepStrictEqual({ created, closed }, { created: 2, closed: 1 })
-    }))
+  it(
+    "is forgotten by the proxy if it was still waiting there, and its caller is let go after a second",
+    () =>
+      Effect.gen(function* () {
+        const outside = yield* observer
+        yield* outside.query("drop table if exists queued")
+        yield* outside.query("create table queued (id int)")
+        const bouncer = yield* makeBouncer({ default_pool_size: 1 })
+        const busy = yield* before(bouncer, makePool("busy", single))
+        const waiting = yield* before(bouncer, makePool("waiting", single))
+        const holding = yield* ConnectionPool.use(busy, (connection) =>
+          Effect.gen(function* () {
+            yield* connection.query("begin")
+            yield* connection.query("select 1")
+            const [took] = yield* Effect.timed(impatient(waiting, "insert into queued values (1)", 100))
+            yield* connection.query("commit")
+            return took
+          })
+        )
+        assert.isBelow(Duration.toMillis(holding), 2000)
+        assert.strictEqual(yield* ConnectionPool.use(waiting, (connection) => valueOf(connection, "select 7")), 7)
+        assert.strictEqual(yield* valueOf(outside, "select count(*)::int from queued"), 0)
+        const { closed, created } = yield* ConnectionPool.status(waiting)
+        assert.deepStrictEqual({ created, closed }, { created: 2, closed: 1 })
+      }),
+    together
+  )
 
-  it("costs its connection where requests are not safe, and no request is sent", () =>
-    Effect.gen(function* () {
-      const bouncer = yield* makeBouncer()
-      const outside = yield* observer
-      const pool = yield* before(bouncer, makePool("old", single, { cancel: "disconnect" }))
-      const [took] = yield* Effect.timed(impatient(pool, "select pg_sleep(0.63)", 20))
-      assert.isBelow(Duration.toMillis(took), 500)
-      assert.strictEqual(yield* ConnectionPool.use(pool, (connection) => valueOf(connection, "select 7")), 7)
-      assert.strictEqual(yield* linesOf(bouncer, "cancel request"), 0)
-      assert.strictEqual((yield* ConnectionPool.status(pool)).created, 2)
-      // The server finishes it, for nobody.
-      yield* eventually(running(outside, "pg_sleep(0.63)"), (count) => count === 0)
-    }))
+  it(
+    "costs its connection where requests are not safe, and no request is sent",
+    () =>
+      Effect.gen(function* () {
+        const bouncer = yield* makeBouncer()
+        const outside = yield* observer
+        const pool = yield* before(bouncer, makePool("old", single, { cancel: "disconnect" }))
+        const [took] = yield* Effect.timed(impatient(pool, "select pg_sleep(0.63)", 20))
+        assert.isBelow(Duration.toMillis(took), 500)
+        assert.strictEqual(yield* ConnectionPool.use(pool, (connection) => valueOf(connection, "select 7")), 7)
+        assert.strictEqual(yield* linesOf(bouncer, "cancel request"), 0)
+        assert.strictEqual((yield* ConnectionPool.status(pool)).created, 2)
+        // The server finishes it, for nobody.
+        yield* eventually(running(outside, "pg_sleep(0.63)"), (count) => count === 0)
+      }),
+    together
+  )
 
   it("is cancelled where the proxy has no room for another client", () =>
     Effect.gen(function* () {

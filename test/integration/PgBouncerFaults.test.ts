@@ -17,7 +17,7 @@ const retry = { initial: 100, factor: 2, max: 400, jitter: 0 } as const
 const config = {
   minConnections: 2,
   maxConnections: 10,
-  acquireTimeout: 1000,
+  acquireTimeout: 600,
   connectTimeout: 300,
   checkTimeout: 400,
   resetTimeout: 400,
@@ -30,7 +30,7 @@ const config = {
 
 const clients = 40
 /** How long a client waits for its statements. */
-const workTimeout = 600
+const workTimeout = 400
 /** A statement that nobody answers is let go after this. */
 const lettingGo = 1000
 /** For a busy machine. */
@@ -126,7 +126,7 @@ const play = Effect.fnUntraced(function* (fault: Fault) {
   const proxy = yield* TcpProxy.make(bouncer.port)
   const pool = yield* makePool("faults", config, { port: proxy.port })
   const load = yield* startLoad(pool)
-  yield* eventually(ConnectionPool.status(pool), ({ inUse, released }) => released > 300 && inUse === 10, "10 seconds")
+  yield* eventually(ConnectionPool.status(pool), ({ inUse, released }) => released > 100 && inUse === 10, "10 seconds")
   yield* fault({ proxy })
   const endedAt = performance.now()
   const served = Effect.sync(
@@ -218,7 +218,7 @@ const terminateRepeatedly: Fault = () =>
   Effect.gen(function* () {
     const outside = yield* observer
     const sql = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'faults'"
-    yield* Effect.repeat(Effect.delay(outside.query(sql), 80), { times: 9 })
+    yield* Effect.repeat(Effect.delay(outside.query(sql), 80), { times: 7 })
   })
 
 const ofBouncer = (fault: (bouncer: Bouncer["Service"]) => Effect.Effect<unknown, unknown, Scope.Scope>) => () =>
@@ -234,11 +234,11 @@ interface Expectation {
 
 const faults: Readonly<Record<string, Expectation>> = {
   "the proxy is killed and restarted": {
-    fault: ofBouncer(({ kill, start }) => downFor(1000, kill, start)),
+    fault: ofBouncer(({ kill, start }) => downFor(700, kill, start)),
     met: ["SqlError", "ServiceUnavailable"]
   },
   "the server behind it is killed and restarted": {
-    fault: () => Effect.flatMap(Server, ({ kill, start }) => downFor(800, kill, start)),
+    fault: () => Effect.flatMap(Server, ({ kill, start }) => downFor(500, kill, start)),
     met: ["SqlError"]
   },
   "its server sessions are terminated, again and again": {
@@ -250,15 +250,15 @@ const faults: Readonly<Record<string, Expectation>> = {
     met: ["SqlError"]
   },
   "an operator pauses it for longer than anybody waits": {
-    fault: ofBouncer(({ admin }) => Effect.andThen(admin("PAUSE app"), Effect.delay(admin("RESUME app"), 1800))),
+    fault: ofBouncer(({ admin }) => Effect.andThen(admin("PAUSE app"), Effect.delay(admin("RESUME app"), 1200))),
     met: ["TimeoutError", "AcquireTimeout"]
   },
   "the proxy freezes and thaws": {
-    fault: ofBouncer(({ freeze, thaw }) => downFor(1800, freeze, thaw)),
+    fault: ofBouncer(({ freeze, thaw }) => downFor(1200, freeze, thaw)),
     met: ["TimeoutError", "AcquireTimeout"]
   },
   "the network is cut, and only new connections work afterwards": {
-    fault: ({ proxy }) => Effect.andThen(proxy.cut("mute"), Effect.andThen(Effect.sleep(1800), proxy.healForNewcomers)),
+    fault: ({ proxy }) => Effect.andThen(proxy.cut("mute"), Effect.andThen(Effect.sleep(1200), proxy.healForNewcomers)),
     met: ["TimeoutError", "AcquireTimeout"]
   }
 }
@@ -285,7 +285,7 @@ behindPgBouncer(
       }))
   },
   // A client that is cut off inside a transaction would hold one of the server connections for ever.
-  { idle_transaction_timeout: 1 },
+  { idle_transaction_timeout: 0.5 },
   // What the server has said to be committed must outlive its SIGKILL.
   { synchronous_commit: "on" }
 )
