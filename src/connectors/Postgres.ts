@@ -25,6 +25,7 @@ import * as Connector from "../Connector.ts"
 import type * as DatabaseConnection from "../DatabaseConnection.ts"
 import type { Input, PoolConfig } from "../PoolConfig.ts"
 import type { ConfigProblem, ConnectError, FailureKind, PoolConfigError } from "../PoolError.ts"
+import { behindProxy, type PgBouncerOptions, throughProxy } from "./PgBouncer.ts"
 import { CancelRequests } from "./PostgresCancel.ts"
 import { configOptions } from "./PostgresConfig.ts"
 import * as Session from "./PostgresSession.ts"
@@ -129,6 +130,35 @@ export const connector = (options: Options = {}): Connector.Connector<PgConnecti
     problems: target.problems
   })
 }
+
+/**
+ * A connector for PostgreSQL behind PgBouncer in transaction mode.
+ *
+ * - A statement that would set state of its session fails with `SessionStateRefused` as its cause, and is not sent.
+ * - Statements have no names, unless the proxy keeps track of them (`preparedStatements`).
+ * - Between two borrowers an open transaction is ended, and nothing else is sent.
+ * - The proxy's own errors are the cause of a `SqlError`, as `PgBouncerError`.
+ *
+ * **Example** (A pool before a proxy)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool } from "effect-pool"
+ * import * as Postgres from "effect-pool/Postgres"
+ *
+ * const program = Effect.gen(function* () {
+ *   const connector = Postgres.pgBouncer({ url: "postgres://app@localhost/app" })
+ *   const pool = yield* ConnectionPool.make(connector, Postgres.pgBouncerPool({ poolSize: 20 }))
+ *   const error = yield* Effect.flip(ConnectionPool.use(pool, (db) => db.query("set work_mem = '1GB'")))
+ *   return Postgres.sessionStateRefusedIn(error)?.state // => "setting"
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const pgBouncer = (options: PgBouncerOptions = {}): Connector.Connector<PgConnection.PgConnection, SqlError> =>
+  behindProxy(connector(throughProxy(options)), options)
 
 /**
  * How PostgreSQL runs and cancels a query, for `DatabaseConnection.connector`: the driver cancels it on the server when it is
@@ -277,6 +307,19 @@ export const layerSqlClientConfig: (
   options?: SqlClientOptions
 ) => Layer.Layer<PgClient | SqlClient, Config.ConfigError | PoolConfigError | ConnectError> =
   SqlClients.layerSqlClientConfig
+
+/**
+ * Reads a connector that goes through PgBouncer from the same variables as {@link config}. What the proxy can do is for the
+ * program to say.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const pgBouncerConfig = (
+  prefix: string,
+  proxy: Pick<PgBouncerOptions, "preparedStatements" | "trackedParameters" | "cancel" | "startupParameters"> = {}
+): Config.Config<Connector.Connector<PgConnection.PgConnection, SqlError>> =>
+  Config.map(configOptions(prefix), (read) => pgBouncer({ ...read, ...proxy }))
 
 interface Target {
   readonly host: string
@@ -453,3 +496,12 @@ const classify = (error: SqlError): FailureKind => {
 const isFatal = (error: unknown): boolean =>
   isSqlError(error) &&
   (error.reason._tag === "ConnectionError" || codesOf(error).some((code) => endOfSessionStates.has(code)))
+
+export { pgBouncerPool, type PgBouncerOptions, type PgBouncerSettings } from "./PgBouncer.ts"
+export {
+  PgBouncerError,
+  PgBouncerFailure,
+  pgBouncerErrorIn,
+  SessionStateRefused,
+  sessionStateRefusedIn
+} from "./PgBouncerError.ts"

@@ -18,6 +18,8 @@ const unsettled = (): SqlError => {
 
 /** The cancel requests of one session, and whether each of them is over. */
 export class CancelRequests {
+  /** Ends the session in place of every request, where a request is not safe to send. */
+  endInstead: (() => void) | undefined = undefined
   private underway = 0
   private isOneLost = false
   private readonly noneUnderway = Latch.makeUnsafe(true)
@@ -43,6 +45,10 @@ export class CancelRequests {
    * Node keeps what is written until then. From any other, the request may still be on its way.
    */
   carry(socket: Net.Socket): Duplex {
+    if (this.endInstead !== undefined) {
+      this.endInstead()
+      return socket.destroy()
+    }
     let isOver = true
     this.underway++
     this.noneUnderway.closeUnsafe()

@@ -27,6 +27,12 @@ export const isAsNew = ({ begun, ended, isDirty, pins }: Session): boolean => !i
 /** Sessions by the connection that borrowers hold, for as long as somebody holds it. */
 const sessions = new WeakMap<PgConnection.PgConnection, Session>()
 
+/** Has the session found by another connection object too. */
+export const adopt = (connection: PgConnection.PgConnection, session: Session): PgConnection.PgConnection => {
+  sessions.set(connection, session)
+  return connection
+}
+
 export const sessionOf = (connection: PgConnection.PgConnection): Session => sessions.get(connection)!
 
 /** The connection as its borrowers see it: the driver's own, which also notes what may leave something behind. */
@@ -99,7 +105,7 @@ const pinning = (session: Session) =>
   )
 
 /** From here on a transaction may be open, whatever comes of the statement. */
-const beginning = <X>(session: Session, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
+export const beginning = <X>(session: Session, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
   Effect.suspend(() => {
     session.begun++
     return Effect.onExit(statement, () =>
@@ -113,7 +119,7 @@ const beginning = <X>(session: Session, statement: Effect.Effect<X, SqlError>): 
  * A transaction is over when the server has said so: those whose begin had been answered when this was asked for. Another
  * fiber's begin that is on its way may reach the server before this or after it.
  */
-const ending = <X>(session: Session, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
+export const ending = <X>(session: Session, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
   Effect.suspend(() => {
     const { settled } = session
     return Effect.map(statement, (result) => {
@@ -143,7 +149,7 @@ end $$`
  * Work of the pool's own on a session. Whoever gives it up wants the session no more: the socket is destroyed there and
  * then. The driver would wait for its statement's answer for up to five seconds, and goes on by itself.
  */
-const upkeep = <X>(session: Session, work: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
+export const upkeep = <X>(session: Session, work: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.forkDetach(Effect.andThen(session.cancels.settled, work)), (fiber) =>
       Effect.onInterrupt(restore(Fiber.join(fiber)), () =>
@@ -161,22 +167,27 @@ export const check = (connection: PgConnection.PgConnection): Effect.Effect<unkn
   return upkeep(session, session.base.query("select 1"))
 }
 
+const isNewAgain = (session: Session): Effect.Effect<void> =>
+  Effect.sync(() => {
+    session.isDirty = false
+    session.settled = session.begun
+    session.ended = session.begun
+  })
+
+// Outside a transaction this is a warning that nobody reads; inside a failed one nothing else would be allowed.
+const endTransaction = ({ base }: Session) => base.query("rollback", [], false)
+
 /** Leaves no transaction, no setting, no lock, no listener, no cursor and no temporary table behind. */
 export const reset = (connection: PgConnection.PgConnection): Effect.Effect<void, SqlError> => {
   const session = sessionOf(connection)
-  const work = Effect.andThen(
-    // Outside a transaction this is a warning that nobody reads; inside a failed one nothing else would be allowed.
-    session.base.query("rollback", [], false),
-    Effect.andThen(
-      session.base.query(forget, [], false),
-      Effect.sync(() => {
-        session.isDirty = false
-        session.settled = session.begun
-        session.ended = session.begun
-      })
-    )
-  )
-  return upkeep(session, work)
+  const forgetAll = Effect.andThen(session.base.query(forget, [], false), isNewAgain(session))
+  return upkeep(session, Effect.andThen(endTransaction(session), forgetAll))
+}
+
+/** Leaves no transaction behind. */
+export const rollback = (connection: PgConnection.PgConnection): Effect.Effect<void, SqlError> => {
+  const session = sessionOf(connection)
+  return upkeep(session, Effect.andThen(endTransaction(session), isNewAgain(session)))
 }
 
 /** Sees to it that no cancel request is left, and leaves everything else as it is. */

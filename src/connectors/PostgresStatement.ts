@@ -41,17 +41,19 @@ const maxRememberedLength = 2000
  */
 export type SessionEffect = "nothing" | "begins" | "ends" | "lasts"
 
-const remembered = new Map<string, SessionEffect>()
-
-export const sessionEffectOf = (sql: string): SessionEffect => {
-  const known = remembered.get(sql)
-  if (known !== undefined) return known
-  const effect = judge(sql)
-  if (sql.length <= maxRememberedLength) {
-    if (remembered.size >= maxRemembered) remembered.clear()
-    remembered.set(sql, effect)
+/** The same verdicts, each found once for the statements that are asked about again and again. */
+export const remembering = <V>(judge: (sql: string) => V): ((sql: string) => V) => {
+  const remembered = new Map<string, V>()
+  return (sql) => {
+    const known = remembered.get(sql)
+    if (known !== undefined) return known
+    const verdict = judge(sql)
+    if (sql.length <= maxRememberedLength) {
+      if (remembered.size >= maxRemembered) remembered.clear()
+      remembered.set(sql, verdict)
+    }
+    return verdict
   }
-  return effect
 }
 
 const judge = (sql: string): SessionEffect => {
@@ -61,3 +63,5 @@ const judge = (sql: string): SessionEffect => {
   if (end.test(sql)) return "ends"
   return savepoint.test(sql) ? "nothing" : "lasts"
 }
+
+export const sessionEffectOf: (sql: string) => SessionEffect = remembering(judge)
