@@ -5,6 +5,9 @@
 import * as Effect from "effect/Effect"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { ConnectionPool } from "effect-pool"
+import type * as Redis from "effect-pool/Redis"
+import type * as SurrealDb from "effect-pool/SurrealDb"
 
 export const accounts = 200
 const opening = 1000
@@ -44,3 +47,50 @@ export const onSql = (sql: SqlClient.SqlClient): Bank<SqlError> => ({
   sum: Effect.map(sql<{ sum: number | string }>`select sum(balance) as sum from accounts`, ([row]) => Number(row?.sum)),
   book: Effect.map(sql<{ entry: string }>`select entry from book`, (rows) => rows.map(({ entry }) => entry))
 })
+
+/** On Redis, where a transaction is a list of commands. */
+export const onRedis = (pool: ConnectionPool.ConnectionPool<Redis.Connection>): Bank<unknown> => {
+  const account = (id: number) => `account:${id}`
+  const every = Array.from({ length: accounts }, (_, id) => account(id))
+  const send = (name: string, ...args: ReadonlyArray<string>) =>
+    ConnectionPool.use(pool, (connection) => connection.send(name, ...args))
+  return {
+    open: Effect.asVoid(send("MSET", ...every.flatMap((key) => [key, String(opening)]))),
+    transfer: (entry, from, to, amount) =>
+      Effect.asVoid(
+        ConnectionPool.use(pool, (connection) =>
+          connection.transaction([
+            ["HSET", "book", entry, amount],
+            ["DECRBY", account(from), amount],
+            ["INCRBY", account(to), amount]
+          ])
+        )
+      ),
+    sum: Effect.map(send("MGET", ...every), (values) =>
+      (values as ReadonlyArray<string>).reduce((sum, value) => sum + Number(value), 0)
+    ),
+    book: Effect.map(send("HKEYS", "book"), (keys) => keys as ReadonlyArray<string>)
+  }
+}
+
+/** On SurrealDB. A transfer that met another one is the caller's to repeat, and is not done here. */
+export const onSurreal = (pool: ConnectionPool.ConnectionPool<SurrealDb.Connection>): Bank<unknown> => {
+  const query = (sql: string, bindings: Record<string, unknown> = {}) =>
+    ConnectionPool.use(pool, (connection) => connection.query(sql, bindings))
+  return {
+    open: Effect.asVoid(
+      query(`for $id in 0..${accounts} { upsert type::record("account", $id) set balance = ${opening} }`)
+    ),
+    transfer: (entry, from, to, amount) =>
+      Effect.asVoid(
+        query(
+          `begin; create type::record("book", $entry) set amount = $amount;
+           update type::record("account", $from) set balance -= $amount;
+           update type::record("account", $to) set balance += $amount; commit;`,
+          { entry, from, to, amount }
+        )
+      ),
+    sum: Effect.map(query("return math::sum((select value balance from account))"), ([sum]) => Number(sum)),
+    book: Effect.map(query("select value record::id(id) from book"), ([ids]) => ids as ReadonlyArray<string>)
+  }
+}

@@ -1,4 +1,5 @@
 /** A thousand clients on ten connections for minutes, while the server is killed, frozen, and its sessions are ended one by one. */
+import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -6,8 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { Cause } from "effect"
-import * as ConnectionPool from "../../src/ConnectionPool.ts"
+import { ConnectionPool } from "effect-pool"
 import * as Bank from "./Bank.ts"
 
 const clients = 1000
@@ -79,8 +79,8 @@ export const play = Effect.fn("soak")(function* (
   const client = Effect.fnUntraced(function* (number: number) {
     for (let round = 0; !isOver; round++) {
       const entry = `${number}-${round}`
-      const from = yield* Random.nextIntBetween(0, Bank.accounts)
-      const to = (from + (yield* Random.nextIntBetween(1, Bank.accounts))) % Bank.accounts
+      const from = yield* Random.nextIntBetween(0, Bank.accounts - 1)
+      const to = (from + (yield* Random.nextIntBetween(1, Bank.accounts - 1))) % Bank.accounts
       attempted.add(entry)
       const exit = yield* Effect.exit(bank.transfer(entry, from, to, 1))
       if (Exit.isSuccess(exit)) done.push(entry)
