@@ -94,7 +94,7 @@ const meanings: { readonly [F in PgBouncerFailure]: Meaning } = {
 
 /** By its words. It gives nearly all of them the same SQLSTATE (`08P01`). */
 const failures: ReadonlyArray<readonly [RegExp, PgBouncerFailure]> = [
-  [/^no more connections allowed|^client connections exceeded|^too many connections/i, "max_client_conn"],
+  [/^no more connections allowed|^client connections exceeded/, "max_client_conn"],
   [/^query_wait_timeout/, "query_wait_timeout"],
   [
     /^server login has been failing|^pgbouncer cannot connect to server|^client_login_timeout \(server down\)|^server DNS lookup failed|^connect failed|^server login failed/,

@@ -1,6 +1,6 @@
 /** What borrowers may and may not do behind PgBouncer, and what they leave to each other. */
 import { assert } from "@effect/vitest"
-import { Effect, Exit, Stream } from "effect"
+import { Effect, Exit, Queue, Stream } from "effect"
 import * as ConnectionPool from "../../src/ConnectionPool.ts"
 import * as Postgres from "../../src/connectors/Postgres.ts"
 import { eventually } from "../support/Eventually.ts"
@@ -209,6 +209,36 @@ behindPgBouncer("Postgres.pgBouncer", (it) => {
         )
       }
       assert.strictEqual((yield* statements) - before, 40)
+    }))
+
+  it("streams, and keeps what a savepoint keeps", () =>
+    Effect.gen(function* () {
+      const pool = yield* makePool("working", single)
+      const outside = yield* observer
+      yield* outside.query("drop table if exists saved")
+      yield* outside.query("create table saved (id int)")
+      const streamed = yield* ConnectionPool.use(pool, (connection) =>
+        Effect.gen(function* () {
+          yield* connection.query("begin")
+          yield* connection.query("insert into saved values (1)")
+          yield* connection.query("savepoint a")
+          yield* connection.query("insert into saved values (2)")
+          yield* connection.query("rollback to savepoint a")
+          yield* connection.query("commit")
+          return yield* Stream.runCount(connection.stream("select n from generate_series(1, 5000) as n"))
+        })
+      )
+      assert.strictEqual(streamed, 5000)
+      assert.deepStrictEqual(yield* outside.queryValues("select id from saved"), [[1]])
+    }))
+
+  it("notifies those who listen on the server itself", () =>
+    Effect.gen(function* () {
+      const pool = yield* makePool("notifying", single)
+      const outside = yield* observer
+      const heard = yield* outside.listen("orders")
+      yield* ConnectionPool.use(pool, (connection) => connection.query("notify orders, 'seven'"))
+      assert.strictEqual((yield* Queue.take(heard)).payload, "seven")
     }))
 
   it("names its connections on the server", () =>

@@ -279,7 +279,7 @@ behindPgBouncer(
     it("loses no statement while the proxy changes its server connections", () =>
       Effect.gen(function* () {
         const { calls } = yield* play(reconnect)
-        assert.include(yield* (yield* Bouncer).log, "closing because: database configuration changed")
+        assert.include(yield* (yield* Bouncer).log, "closing because: close_needed")
         assert.deepStrictEqual(
           calls.filter(({ outcome }) => outcome === "SqlError"),
           []

@@ -278,24 +278,43 @@ behindPgBouncer("Postgres.pgBouncer: at the proxy's limits", (it) => {
       yield* eventually(Effect.exit(ask), Exit.isSuccess)
     }))
 
+  it("names idle_transaction_timeout as the cause to a borrower that kept a transaction waiting", () =>
+    Effect.gen(function* () {
+      const bouncer = yield* makeBouncer({ idle_transaction_timeout: 0.3 })
+      const pool = yield* before(bouncer, makePool("sleepy", single))
+      const error = yield* ConnectionPool.use(pool, (connection) =>
+        Effect.gen(function* () {
+          yield* connection.query("begin")
+          yield* eventually(bouncer.log, (log) => log.includes("pooler error: idle transaction timeout"))
+          return yield* Effect.flip(connection.query("select 1"))
+        })
+      )
+      assert.strictEqual(refusal(error)?.failure, "idle_transaction_timeout")
+      assert.strictEqual(yield* ConnectionPool.use(pool, (connection) => valueOf(connection, "select 7")), 7)
+    }))
+
   // Without openssl there is no certificate to be had, as in the tests of TLS without a proxy.
   if (Certificate.hasOpenssl) {
+    const tls = Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "effect-pool-tls-"))),
+        (made) => Effect.sync(() => fs.rmSync(made, { recursive: true, force: true }))
+      )
+      fs.chmodSync(folder, 0o755)
+      const { cert, key } = Certificate.make(folder, "localhost")!
+      const bouncer = yield* makeBouncer({
+        default_pool_size: 1,
+        query_wait_timeout: 0.3,
+        client_tls_sslmode: "require",
+        client_tls_cert_file: cert,
+        client_tls_key_file: key
+      })
+      return { folder, bouncer, ssl: { ca: fs.readFileSync(cert), servername: "localhost" } }
+    })
+
     it("hears the proxy's last words under TLS too", () =>
       Effect.gen(function* () {
-        const folder = yield* Effect.acquireRelease(
-          Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "effect-pool-tls-"))),
-          (made) => Effect.sync(() => fs.rmSync(made, { recursive: true, force: true }))
-        )
-        fs.chmodSync(folder, 0o755)
-        const certificate = Certificate.make(folder, "localhost")!
-        const bouncer = yield* makeBouncer({
-          default_pool_size: 1,
-          query_wait_timeout: 0.3,
-          client_tls_sslmode: "require",
-          client_tls_cert_file: certificate.cert,
-          client_tls_key_file: certificate.key
-        })
-        const ssl = { ca: fs.readFileSync(certificate.cert), servername: "localhost" }
+        const { bouncer, ssl } = yield* tls
         const busy = yield* before(bouncer, makePool("busy", single, { ssl }))
         const waiting = yield* before(bouncer, makePool("waiting", single, { ssl }))
         const error = yield* ConnectionPool.use(busy, (connection) =>
@@ -305,8 +324,29 @@ behindPgBouncer("Postgres.pgBouncer: at the proxy's limits", (it) => {
           )
         )
         assert.strictEqual(refusal(error)?.failure, "query_wait_timeout")
-        const plain = yield* connectFailure({ url: bouncer.url() })
-        assert.strictEqual(refusal(plain)?.kind, "permanent")
+      }))
+
+    it("is told that the proxy wants TLS", () =>
+      Effect.gen(function* () {
+        const { bouncer } = yield* tls
+        const error = yield* connectFailure({ url: bouncer.url() })
+        assert.deepStrictEqual(refusal(error), { failure: "configuration", kind: "permanent" })
+      }))
+
+    it("takes a certificate that was replaced for a permanent failure, and keeps what is open", () =>
+      Effect.gen(function* () {
+        const { bouncer, folder, ssl } = yield* tls
+        const pool = yield* before(bouncer, makePool("trusting", single, { ssl }))
+        yield* ConnectionPool.use(pool, (connection) => connection.query("select 1"))
+        Certificate.make(folder, "localhost")
+        yield* bouncer.admin("RELOAD")
+        const error = yield* connectFailure({ url: bouncer.url(), ssl })
+        assert.strictEqual(error._tag === "ConnectError" ? error.kind : error._tag, "permanent")
+        assert.strictEqual(yield* ConnectionPool.use(pool, (connection) => valueOf(connection, "select 7")), 7)
+        assert.strictEqual((yield* ConnectionPool.status(pool)).created, 1)
+        const renewed = { ca: fs.readFileSync(path.join(folder, "localhost.crt")), servername: "localhost" }
+        const next = yield* before(bouncer, makePool("renewed", single, { ssl: renewed }))
+        assert.strictEqual(yield* ConnectionPool.use(next, (connection) => valueOf(connection, "select 7")), 7)
       }))
   }
 })

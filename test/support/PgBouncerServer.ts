@@ -173,11 +173,13 @@ export const make = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => end("SIGKILL"))
   yield* start
 
+  // Whatever certificate it has: tests of certificates are not about the console.
+  const ssl = options.settings?.["client_tls_sslmode"] === undefined ? false : { rejectUnauthorized: false }
   /** The console speaks the simple protocol only, which the pool's driver does not. */
   const ask = (command: string): Effect.Effect<ReadonlyArray<AdminRow>, PgBouncerServerError> =>
     Effect.tryPromise({
       try: async () => {
-        const client = new Client({ host: "127.0.0.1", port, user: admin, password: admin, database: "pgbouncer" })
+        const client = new Client({ host: "127.0.0.1", port, user: admin, password: admin, database: "pgbouncer", ssl })
         client.on("error", () => {})
         await client.connect()
         try {
