@@ -2,6 +2,7 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Fiber, Logger, Option, Stream } from "effect"
 import { isSqlError } from "effect/sql/SqlError"
+import * as net from "node:net"
 import * as ConnectionPool from "../../src/ConnectionPool.ts"
 import * as MySql from "../../src/connectors/MySql.ts"
 import * as DatabaseConnection from "../../src/DatabaseConnection.ts"
@@ -53,6 +54,30 @@ const counts = (pool: Pool) => Effect.map(ConnectionPool.status(pool), ({ closed
 /** A statement that answers with its own number, after a while. */
 const echo = (connection: Connection, nonce: number, seconds: number) =>
   valueOf(connection, `select ${nonce} from (select sleep(${seconds})) as pause`)
+
+/** A proxy that tells its clients another number of their session than the server does, as one that shares sessions would. */
+const renumberingProxy = (serverPort: number) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.callback<net.Server>((resume) => {
+        const proxy = net.createServer((client) => {
+          const server = net.connect(serverPort, "127.0.0.1")
+          client.on("error", () => server.destroy()).on("close", () => server.destroy())
+          server.on("error", () => client.destroy()).on("close", () => client.destroy())
+          server.once("data", (greeting: Buffer) => {
+            // After the header, the version of the protocol and that of the server, which ends with a zero.
+            const at = greeting.indexOf(0, 5) + 1
+            greeting.writeUInt32LE(greeting.readUInt32LE(at) + 1, at)
+            client.write(greeting)
+            client.pipe(server).pipe(client)
+          })
+        })
+        proxy.listen(0, "127.0.0.1", () => resume(Effect.succeed(proxy)))
+      }),
+      (proxy) => Effect.sync(() => proxy.close())
+    ),
+    (proxy) => (proxy.address() as net.AddressInfo).port
+  )
 
 describe.skipIf(unavailable !== undefined)(titled("MySql.connector: a statement that was cancelled"), () => {
   layer(
@@ -217,6 +242,21 @@ describe.skipIf(unavailable !== undefined)(titled("MySql.connector: a statement 
         assert.strictEqual(yield* ConnectionPool.use(pool, (c) => echo(c, 7, 0)), 7)
         assert.deepStrictEqual(yield* counts(pool), { created: 1, closed: 0 })
       })
+    )
+
+    it.effect(
+      "is not cancelled by its number behind a proxy that numbers sessions by itself: its connection is closed",
+      () =>
+        Effect.gen(function* () {
+          const { port } = yield* Server
+          const outside = yield* observer
+          const pool = yield* makePool("renumbered", single, { port: yield* renumberingProxy(port) })
+          const before = yield* killsOn(outside)
+          yield* Effect.flip(ConnectionPool.use(pool, (c) => Effect.timeout(c.query("select sleep(1)"), 50)))
+          assert.strictEqual(yield* ConnectionPool.use(pool, (c) => echo(c, 7, 0)), 7)
+          assert.strictEqual(yield* killsOn(outside), before)
+          assert.deepStrictEqual(yield* counts(pool), { created: 2, closed: 1 })
+        })
     )
 
     it.effect("is counted as cancelled when it has passed its timeout, and its session is lent on", () =>
