@@ -3,7 +3,7 @@
  * another session's by the time it is read: on a server that was restarted, or on another one behind the same address.
  */
 import * as Effect from "effect/Effect"
-import { hasProperty, isString } from "effect/Predicate"
+import { isString } from "effect/Predicate"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Driver from "./MySqlDriver.ts"
 import type { Target } from "./MySqlTarget.ts"
@@ -19,8 +19,8 @@ const rowsOf = (
   line: Driver.Line,
   sql: string,
   params: ReadonlyArray<unknown>
-): Effect.Effect<ReadonlyArray<unknown>, SqlError> =>
-  Effect.callback<ReadonlyArray<unknown>, SqlError>((resume) => {
+): Effect.Effect<ReadonlyArray<object>, SqlError> =>
+  Effect.callback<ReadonlyArray<object>, SqlError>((resume) => {
     Driver.send(line, { sql, params, isPrepared: false, asArrays: false }, (error, { result }) =>
       resume(error ? Effect.fail(error) : Effect.succeed(Array.isArray(result) ? result : []))
     )
@@ -28,16 +28,22 @@ const rowsOf = (
     return Effect.sync(() => line.socket.destroy())
   })
 
-/** Who a connection is, on the server. Nothing if the server does not say: a proxy may answer in its place. */
+/**
+ * Who a connection is, on the server. Nothing if the server does not say, or gives another number than it did when it was
+ * greeted: a proxy is in between, and what it has us talk to now may serve somebody else in a moment.
+ */
 export const identify = (line: Driver.Line): Effect.Effect<Identity | undefined, SqlError> =>
   Effect.map(
     rowsOf(line, "select id, host from information_schema.processlist where id = connection_id()", []),
     ([row]) => {
-      if (!hasProperty(row, "id") && !hasProperty(row, "ID")) return undefined
-      const { id, host } = lowerCased(row)
-      return isString(host) ? { id: Number(id), host } : undefined
+      const { host, id } = lowerCased(row ?? {})
+      const isGreeted = Number(id) % greetedNumbers === line.driver.threadId
+      return isString(host) && isGreeted ? { id: Number(id), host } : undefined
     }
   )
+
+/** A greeting has room for 32 bits of the number. */
+const greetedNumbers = 2 ** 32
 
 /** MySQL names the columns of its own tables in upper case, whatever they were asked for by. */
 const lowerCased = (row: object): Readonly<Record<string, unknown>> =>

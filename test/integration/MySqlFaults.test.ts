@@ -32,9 +32,9 @@ const config = {
   maxConnections: 8,
   maxConnecting: 4,
   acquireTimeout: 1000,
-  connectTimeout: 300,
-  checkTimeout: 400,
-  resetTimeout: 400,
+  connectTimeout: 500,
+  checkTimeout: 500,
+  resetTimeout: 500,
   closeTimeout: 1500,
   unavailableAfter: 400,
   retry
@@ -42,7 +42,7 @@ const config = {
 
 const clients = 40
 /** How long a client waits for its statements. */
-const workTimeout = 500
+const workTimeout = 600
 /** How long a statement that was interrupted is given to end, before its connection is given up. */
 const cancelPatience = 900
 /** For a busy machine. */
@@ -387,20 +387,25 @@ const faults: Readonly<Record<string, Expectation>> = {
   }
 }
 
-const permitted = new Set<Outcome>(["success", "SqlError", "TimeoutError", "AcquireTimeout", "ServiceUnavailable"])
+/** Whoever would wait too long behind those who come back all at once may be refused early. */
+const permitted = new Set<Outcome>([
+  "success",
+  "SqlError",
+  "TimeoutError",
+  "AcquireTimeout",
+  "ServiceUnavailable",
+  "PoolOverloaded"
+])
 
 describe.skipIf(unavailable !== undefined)(titled("MySql.connector: under load"), () => {
-  layer(
-    serverWith(),
-    live
-  )((it) => {
+  layer(serverWith(), live)("on a real server", (it) => {
     for (const [name, { attempts, fault, isSilent, met }] of Object.entries(faults)) {
       it.layer(Layer.effect(Played, play(name, fault)), { timeout: "30 seconds" })(name, (it) => {
         it.effect("gives every caller its own answer or a typed error", () =>
           Effect.gen(function* () {
             const { calls } = yield* Played
             const unexpected = calls.filter(({ outcome }) => !permitted.has(outcome))
-            assert.deepStrictEqual(unexpected, [])
+            assert.deepStrictEqual([...new Set(unexpected.map(({ outcome }) => outcome))], [])
           })
         )
 

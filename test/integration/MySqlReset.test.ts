@@ -186,6 +186,18 @@ describe.skipIf(unavailable !== undefined)(titled("MySql.connector: what borrowe
       })
     )
 
+    it.effect("resets after whatever was done with the driver's own connection", () =>
+      Effect.gen(function* () {
+        const pool = yield* makePool("raw")
+        yield* ConnectionPool.use(pool, ({ raw }) =>
+          Effect.callback<void>((resume) => {
+            raw.query("set @tenant = 7", () => resume(Effect.void))
+          })
+        )
+        assert.isNull(yield* ConnectionPool.use(pool, (c) => valueOf(c, "select @tenant")))
+      })
+    )
+
     it.effect("resets after every lease with reset: always, and after none with reset: never", () =>
       Effect.gen(function* () {
         const always = yield* makePool("always", single, { reset: "always" })
