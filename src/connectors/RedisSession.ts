@@ -177,21 +177,29 @@ export class Session {
     return answers
   }
 
-  private readonly ping = Effect.suspend(() => this.upkeepCommands([["PING"]]))
-
   /** One round trip. A server that refuses it is alive. */
-  readonly check: Effect.Effect<void, RedisError> = Effect.catchIf(
-    this.ping,
-    (error) => !isFatal(error),
-    () => Effect.void
+  readonly check: Effect.Effect<void, RedisError> = Effect.suspend(() =>
+    Effect.catchIf(
+      this.upkeepCommands([["PING"]]),
+      (error) => !isFatal(error),
+      () => Effect.void
+    )
   )
 
-  /** One round trip. A server that is still loading its data greets everybody, and answers nothing else. */
-  readonly ready: Effect.Effect<void, RedisError> = Effect.catchIf(
-    this.ping,
-    (error) => !isFatal(error) && error.code !== "LOADING",
-    () => Effect.void
-  )
+  /**
+   * One round trip. A server that is still loading its data greets everybody, and answers nothing else. The driver has asked for
+   * the name with a command that a user may lack the right to, and keeps the refusal to itself; here it needs none.
+   */
+  readonly ready: Effect.Effect<void, RedisError> = Effect.suspend(() => {
+    const { client, target } = this.opened
+    const isNamed = target.clientName !== "" && client.condition?.protocol === 3
+    const naming: ReadonlyArray<Sent> = isNamed ? [["HELLO", "3", "SETNAME", target.clientName]] : []
+    return Effect.catchIf(
+      this.upkeepCommands([...naming, ["PING"]]),
+      (error) => !isFatal(error) && error.code !== "LOADING",
+      () => Effect.void
+    )
+  })
 
   /** As it was when it was opened: in the one round trip of a pipeline, when nothing blocks it. */
   readonly reset: Effect.Effect<void, RedisError> = Effect.suspend(() => {

@@ -1,6 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Fiber, Layer, Queue, Schema } from "effect"
-import { Persistable, PersistedCache, Persistence, RateLimiter, Redis as EffectRedis } from "effect/persistence"
+import { ConfigProvider, Effect, Fiber, Layer, Queue, Schedule, Schema } from "effect"
+import {
+  Persistable,
+  PersistedCache,
+  PersistedQueue,
+  Persistence,
+  RateLimiter,
+  Redis as EffectRedis
+} from "effect/persistence"
 import * as net from "node:net"
 import * as ConnectionPool from "../../src/ConnectionPool.ts"
 import * as Redis from "../../src/connectors/Redis.ts"
@@ -481,6 +488,34 @@ onServer("Redis.layerPersistence", {}, (test) => {
       )
       assert.strictEqual(lookups, 1)
     }))
+
+  test("runs Effect's persisted queue: what its first taker fails to do, the next one does", () =>
+    Effect.gen(function* () {
+      const queue = yield* PersistedQueue.make({
+        name: "mails",
+        schema: Schema.Struct({ to: Schema.String }),
+        retrySchedule: Schedule.spaced("20 millis")
+      })
+      yield* queue.offer({ to: "ada" })
+      const seen: Array<string> = []
+      const attempt = (outcome: Effect.Effect<void, string>) =>
+        queue.take(({ to }, { attempts }) =>
+          Effect.andThen(
+            Effect.sync(() => seen.push(`${to} ${attempts}`)),
+            outcome
+          )
+        )
+      yield* Effect.flip(attempt(Effect.fail("no connection")))
+      yield* attempt(Effect.void)
+      assert.deepStrictEqual(seen, ["ada 1", "ada 2"])
+    }).pipe(
+      Effect.provide(
+        PersistedQueue.layer.pipe(
+          Layer.provide(PersistedQueue.layerStoreRedis({ pollInterval: "20 millis" })),
+          Layer.provide(persistence)
+        )
+      )
+    ))
 
   test("reserves a connection that nobody shares, for commands that block", () =>
     Effect.gen(function* () {

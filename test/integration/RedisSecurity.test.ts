@@ -77,6 +77,7 @@ onServer("Redis.connector: passwords and users", {}, (test) => {
         { ...single, checkAfterIdle: 0 },
         { username: "reader", password: "right", reset: "always" }
       )
+      assert.strictEqual((yield* clientsOf(outside, "reader")).length, 1)
       for (let n = 0; n < 3; n++) {
         assert.isNull(yield* ConnectionPool.use(pool, ({ send }) => send("GET", "none")))
       }
