@@ -96,7 +96,7 @@ onServer("Redis.connector: a command that blocks", {}, (test) => {
       if (error._tag === "QueryTimeout") assert.strictEqual(error.outcome, "cancelled")
       assert.isNumber(id)
       assert.strictEqual((yield* ConnectionPool.status(pool)).closed, 0)
-    }.pipe(Effect.provide(silent)))
+    }).pipe(Effect.provide(silent)))
 
   test("costs its connection where the user may not end it", () =>
     Effect.gen(function* () {
