@@ -6,7 +6,7 @@ import * as Redis from "../../src/connectors/Redis.ts"
 import { DatabaseConnection } from "../../src/index.ts"
 import { eventually } from "../support/Eventually.ts"
 import { capture } from "../support/Logged.ts"
-import { ask, clientsOf, makePool, observer, onServer, type Pool, Server, single } from "./RedisServerLayer.ts"
+import { ask, clientsOf, makePool, observer, onServer, type Pool, Server, silent, single } from "./RedisServerLayer.ts"
 
 const isBlocked = (flags: string) => flags.includes("b")
 
