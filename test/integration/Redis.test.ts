@@ -93,7 +93,7 @@ describe("Redis.connector: errors", () => {
     ["ERR", "ERR DB index is out of range", "permanent"],
     ["DEPTH_ZERO_SELF_SIGNED_CERT", "self-signed certificate", "permanent"],
     ["ERR", "ERR max number of clients reached", "overloaded"],
-    ["LOADING", "LOADING Redis is loading the dataset in memory", "overloaded"],
+    ["LOADING", "LOADING Redis is loading the dataset in memory", "transient"],
     ["ECONNREFUSED", "connect ECONNREFUSED 127.0.0.1:6379", "transient"],
     ["CLOSED", "the connection to the server was closed", "transient"]
   ])("%s (%s) is a failure to connect that is %s", (code, message, kind) => {
@@ -244,6 +244,43 @@ onServer("Redis.connector", {}, (test) => {
         ])
       )
       assert.deepStrictEqual([refused.code, thrown.message], ["ERR", "thrown"])
+    }))
+
+  test("tells what runs on the driver's client that it was interrupted, and begins nothing after that", () =>
+    Effect.gen(function* () {
+      const outside = yield* observer
+      yield* ask(outside, "DEL", "steps")
+      const pool = yield* makePool("signal")
+      const stepping = ConnectionPool.use(pool, ({ use }) =>
+        use(async (client, signal) => {
+          while (!signal.aborted) await client.incr("steps")
+        })
+      )
+      const borrower = yield* Effect.forkChild(stepping)
+      yield* eventually(ask<string>(outside, "GET", "steps"), (steps) => Number(steps) > 3)
+      yield* Fiber.interrupt(borrower)
+      // Once the server has answered this, it has executed everything that was sent before.
+      yield* ConnectionPool.use(pool, ({ send }) => send("PING"))
+      const steps = yield* ask(outside, "GET", "steps")
+      yield* ConnectionPool.use(pool, ({ send }) => send("PING"))
+      assert.strictEqual(yield* ask(outside, "GET", "steps"), steps)
+    }))
+
+  test("ends the command that was given up, and none that another fiber has sent before it", () =>
+    Effect.gen(function* () {
+      const outside = yield* observer
+      const pool = yield* makePool("fibers")
+      const answers = yield* ConnectionPool.use(pool, ({ send }) =>
+        Effect.gen(function* () {
+          const first = yield* Effect.forkChild(send("BLPOP", "first", 0), { startImmediately: true })
+          const second = yield* Effect.forkChild(send("BLPOP", "second", 0), { startImmediately: true })
+          yield* eventually(clientsOf(outside, "fibers"), ([found]) => found?.flags.includes("b") === true)
+          yield* Fiber.interrupt(second)
+          yield* ask(outside, "RPUSH", "first", "1")
+          return [yield* Fiber.join(first), yield* send("PING")]
+        })
+      )
+      assert.deepStrictEqual(answers, [["first", "1"], "PONG"])
     }))
 
   test("executes a transaction and gives its answers", () =>
