@@ -143,7 +143,7 @@ export interface Options {
  * - A connection that dies while it is idle is noticed at once, without a command.
  * - The driver neither connects again by itself nor keeps commands for later: that is the pool's affair.
  * - A wrong password, a missing right, an unknown database or a bad certificate is a permanent failure; `max number of clients
- *   reached` and `LOADING` are overload; everything else is transient.
+ *   reached` is overload; everything else is transient, a server that is still loading its data too.
  * - A wrong option is reported by the pool, as a `PoolConfigError` together with the pool's own.
  *
  * **Example** (A pool on a local server)

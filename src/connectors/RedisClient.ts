@@ -142,12 +142,22 @@ const part = ({ client, socket }: Opened): Effect.Effect<void> =>
     })
   })
 
+/** The driver has no need of them any more, and whoever prints a connection would print them. */
+const forgetCredentials = (client: IORedis): void => {
+  delete client.options.username
+  delete client.options.password
+  if (client.condition !== null) client.condition.auth = ""
+}
+
 const connect = (opened: Opened): Effect.Effect<void, RedisError> =>
   Effect.callback<void, RedisError>((resume) => {
     const { client, lost, socket } = opened
     client.connect().then(
-      // It is ready even if it could not select the database: every command would go to another one.
-      () => resume(lost() === undefined ? Effect.void : Effect.fail(toRedisError(lost(), undefined))),
+      () => {
+        forgetCredentials(client)
+        // It is ready even if it could not select the database: every command would go to another one.
+        resume(lost() === undefined ? Effect.void : Effect.fail(toRedisError(lost(), undefined)))
+      },
       (error: unknown) => resume(Effect.fail(toRedisError(error, lost())))
     )
     // A server that says nothing leaves the driver waiting for ever.

@@ -75,9 +75,10 @@ export interface Connection {
   readonly subscribe: (topics: Topics) => Effect.Effect<Queue.Dequeue<Message, RedisError>, RedisError, Scope.Scope>
   /**
    * Runs something on the driver's own client: its typed methods, pipelines, binary answers. When it is interrupted, every
-   * blocking command is ended that the client's methods have sent on this connection.
+   * blocking command is ended that the client's methods have sent on this connection, and the signal is aborted: what sends one
+   * command after another must look at it, since the next borrower may have the connection by then.
    */
-  readonly use: <A>(f: (client: IORedis) => PromiseLike<A>) => Effect.Effect<A, RedisError>
+  readonly use: <A>(f: (client: IORedis, signal: AbortSignal) => PromiseLike<A>) => Effect.Effect<A, RedisError>
   /**
    * The driver's client. Nobody but the pool may connect, close or duplicate it.
    */

@@ -86,7 +86,6 @@ const isPermanentRefusal = (message: string): boolean =>
 
 export const classify = ({ code, message }: RedisError): FailureKind => {
   if (message.includes("max number of clients")) return "overloaded"
-  if (code === "LOADING") return "overloaded"
   return permanentCodes.has(code) || isTlsCode(code) || isPermanentRefusal(message) ? "permanent" : "transient"
 }
 

@@ -67,7 +67,7 @@ export class Session {
   /** Closed while the server is being told to end what blocks the connection. */
   private readonly unblocked = Latch.makeUnsafe(true)
   private isUnblocking = false
-  /** Open when no command blocks the connection. */
+  /** Open unless a command that was given up is the one that blocks the connection. */
   private readonly free = Latch.makeUnsafe(true)
 
   constructor(opened: Opened, socket: Net.Socket, upkeep: Upkeep) {
@@ -107,8 +107,17 @@ export class Session {
   })
 
   private get isBlocked(): boolean {
-    for (const { mayBlock } of this.unanswered) if (mayBlock) return true
-    return false
+    return this.blocking !== undefined
+  }
+
+  /** The command that the server is at, of those that may block: it takes them in the order in which they were sent. */
+  private get blocking(): Watched | undefined {
+    for (const watched of this.unanswered) if (watched.mayBlock) return watched
+    return undefined
+  }
+
+  private get isHeldUp(): boolean {
+    return this.blocking?.isAbandoned === true
   }
 
   /** Sends a borrower's command. What blocks the connection is about to end, or the connection is. */
@@ -123,14 +132,14 @@ export class Session {
   }
 
   /** Hands the driver's own client out. */
-  use<A>(f: (client: Opened["client"]) => PromiseLike<A>): Effect.Effect<A, RedisError> {
-    return Effect.callback<A, RedisError>((resume) => {
+  use<A>(f: (client: Opened["client"], signal: AbortSignal) => PromiseLike<A>): Effect.Effect<A, RedisError> {
+    return Effect.callback<A, RedisError>((resume, signal) => {
       const { client, lost } = this.opened
-      const fail = (error: unknown) => resume(Effect.fail(toRedisError(error, lost())))
-      // A driver's method may throw as well as reject.
-      Promise.resolve()
-        .then(() => f(client))
-        .then((result) => resume(Effect.succeed(result)), fail)
+      // At once: what is interrupted now must not begin later, on somebody else's connection. It may throw as well as reject.
+      new Promise<A>((resolve) => resolve(f(client, signal))).then(
+        (result) => resume(Effect.succeed(result)),
+        (error: unknown) => resume(Effect.fail(toRedisError(error, lost())))
+      )
       return Effect.sync(() => this.abandonDrivers())
     })
   }
@@ -166,32 +175,40 @@ export class Session {
   }
 
   private write(commands: ReadonlyArray<Sent>, each: (command: Command) => void): ReadonlyArray<Promise<unknown>> {
+    // Made before the first is sent: one that cannot be made must not leave the others half sent.
+    const made = commands.map(([name, ...args]) => commandOf(name, args))
     this.socket.cork()
-    const answers = commands.map(([name, ...args]) => {
-      const command = commandOf(name, args)
+    for (const command of made) {
       each(command)
       this.sendToServer(command)
-      return command.promise as Promise<unknown>
-    })
+    }
     this.socket.uncork()
-    return answers
+    return made.map(({ promise }) => promise as Promise<unknown>)
   }
 
-  private readonly ping = Effect.suspend(() => this.upkeepCommands([["PING"]]))
-
   /** One round trip. A server that refuses it is alive. */
-  readonly check: Effect.Effect<void, RedisError> = Effect.catchIf(
-    this.ping,
-    (error) => !isFatal(error),
-    () => Effect.void
+  readonly check: Effect.Effect<void, RedisError> = Effect.suspend(() =>
+    Effect.catchIf(
+      this.upkeepCommands([["PING"]]),
+      (error) => !isFatal(error),
+      () => Effect.void
+    )
   )
 
-  /** One round trip. A server that is still loading its data greets everybody, and answers nothing else. */
-  readonly ready: Effect.Effect<void, RedisError> = Effect.catchIf(
-    this.ping,
-    (error) => !isFatal(error) && error.code !== "LOADING",
-    () => Effect.void
-  )
+  /**
+   * One round trip. A server that is still loading its data greets everybody, and answers nothing else. The driver has asked for
+   * the name with a command that a user may lack the right to, and keeps the refusal to itself; here it needs none.
+   */
+  readonly ready: Effect.Effect<void, RedisError> = Effect.suspend(() => {
+    const { client, target } = this.opened
+    const isNamed = target.clientName !== "" && client.condition?.protocol === 3
+    const naming: ReadonlyArray<Sent> = isNamed ? [["HELLO", "3", "SETNAME", target.clientName]] : []
+    return Effect.catchIf(
+      this.upkeepCommands([...naming, ["PING"]]),
+      (error) => !isFatal(error) && error.code !== "LOADING",
+      () => Effect.void
+    )
+  })
 
   /** As it was when it was opened: in the one round trip of a pipeline, when nothing blocks it. */
   readonly reset: Effect.Effect<void, RedisError> = Effect.suspend(() => {
@@ -288,10 +305,10 @@ export class Session {
   private watch(name: string, command: Command, mayBlock: boolean, isDrivers: boolean): Watched {
     const watched: Watched = { name, command, mayBlock, isDrivers, isAbandoned: false }
     this.unanswered.add(watched)
-    if (mayBlock) this.free.closeUnsafe()
     const answered = (reply: Option.Option<unknown>) => {
       this.unanswered.delete(watched)
-      if (!this.isBlocked) this.free.openUnsafe()
+      if (!this.isHeldUp) this.free.openUnsafe()
+      else this.unblock()
       if (watched.isAbandoned && takesAway(name, command.args)) this.reportUndelivered(watched, reply)
     }
     command.promise.then(
@@ -314,12 +331,13 @@ export class Session {
 
   private abandon(abandoned: ReadonlyArray<Watched>): void {
     for (const watched of abandoned) watched.isAbandoned = true
-    if (abandoned.some(({ mayBlock }) => mayBlock)) this.unblock()
+    if (this.isHeldUp) this.unblock()
   }
 
   private unblock(): void {
-    if (this.isUnblocking || !this.isBlocked) return
+    if (this.isUnblocking) return
     this.isUnblocking = true
+    this.free.closeUnsafe()
     this.unblocked.closeUnsafe()
     const ended = Effect.sync(() => {
       this.isUnblocking = false
@@ -348,7 +366,7 @@ export class Session {
     const told = Effect.flatMap(this.upkeep.another, ({ client }) =>
       Effect.tryPromise(() => client.call("CLIENT", ...command)).pipe(
         Effect.andThen(Effect.raceFirst(this.free.await, Effect.sleep("5 millis"))),
-        Effect.repeat({ until: () => !this.isBlocked }),
+        Effect.repeat({ until: () => !this.isHeldUp }),
         Effect.asVoid
       )
     )

@@ -1,6 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Fiber, Layer, Queue, Schema } from "effect"
-import { Persistable, PersistedCache, Persistence, RateLimiter, Redis as EffectRedis } from "effect/persistence"
+import { ConfigProvider, Effect, Fiber, Layer, Queue, Schedule, Schema } from "effect"
+import {
+  Persistable,
+  PersistedCache,
+  PersistedQueue,
+  Persistence,
+  RateLimiter,
+  Redis as EffectRedis
+} from "effect/persistence"
 import * as net from "node:net"
 import * as ConnectionPool from "../../src/ConnectionPool.ts"
 import * as Redis from "../../src/connectors/Redis.ts"
@@ -86,7 +93,7 @@ describe("Redis.connector: errors", () => {
     ["ERR", "ERR DB index is out of range", "permanent"],
     ["DEPTH_ZERO_SELF_SIGNED_CERT", "self-signed certificate", "permanent"],
     ["ERR", "ERR max number of clients reached", "overloaded"],
-    ["LOADING", "LOADING Redis is loading the dataset in memory", "overloaded"],
+    ["LOADING", "LOADING Redis is loading the dataset in memory", "transient"],
     ["ECONNREFUSED", "connect ECONNREFUSED 127.0.0.1:6379", "transient"],
     ["CLOSED", "the connection to the server was closed", "transient"]
   ])("%s (%s) is a failure to connect that is %s", (code, message, kind) => {
@@ -237,6 +244,43 @@ onServer("Redis.connector", {}, (test) => {
         ])
       )
       assert.deepStrictEqual([refused.code, thrown.message], ["ERR", "thrown"])
+    }))
+
+  test("tells what runs on the driver's client that it was interrupted, and begins nothing after that", () =>
+    Effect.gen(function* () {
+      const outside = yield* observer
+      yield* ask(outside, "DEL", "steps")
+      const pool = yield* makePool("signal")
+      const stepping = ConnectionPool.use(pool, ({ use }) =>
+        use(async (client, signal) => {
+          while (!signal.aborted) await client.incr("steps")
+        })
+      )
+      const borrower = yield* Effect.forkChild(stepping)
+      yield* eventually(ask<string>(outside, "GET", "steps"), (steps) => Number(steps) > 3)
+      yield* Fiber.interrupt(borrower)
+      // Once the server has answered this, it has executed everything that was sent before.
+      yield* ConnectionPool.use(pool, ({ send }) => send("PING"))
+      const steps = yield* ask(outside, "GET", "steps")
+      yield* ConnectionPool.use(pool, ({ send }) => send("PING"))
+      assert.strictEqual(yield* ask(outside, "GET", "steps"), steps)
+    }))
+
+  test("ends the command that was given up, and none that another fiber has sent before it", () =>
+    Effect.gen(function* () {
+      const outside = yield* observer
+      const pool = yield* makePool("fibers")
+      const answers = yield* ConnectionPool.use(pool, ({ send }) =>
+        Effect.gen(function* () {
+          const first = yield* Effect.forkChild(send("BLPOP", "first", 0), { startImmediately: true })
+          const second = yield* Effect.forkChild(send("BLPOP", "second", 0), { startImmediately: true })
+          yield* eventually(clientsOf(outside, "fibers"), ([found]) => found?.flags.includes("b") === true)
+          yield* Fiber.interrupt(second)
+          yield* ask(outside, "RPUSH", "first", "1")
+          return [yield* Fiber.join(first), yield* send("PING")]
+        })
+      )
+      assert.deepStrictEqual(answers, [["first", "1"], "PONG"])
     }))
 
   test("executes a transaction and gives its answers", () =>
@@ -481,6 +525,34 @@ onServer("Redis.layerPersistence", {}, (test) => {
       )
       assert.strictEqual(lookups, 1)
     }))
+
+  test("runs Effect's persisted queue: what its first taker fails to do, the next one does", () =>
+    Effect.gen(function* () {
+      const queue = yield* PersistedQueue.make({
+        name: "mails",
+        schema: Schema.Struct({ to: Schema.String }),
+        retrySchedule: Schedule.spaced("20 millis")
+      })
+      yield* queue.offer({ to: "ada" })
+      const seen: Array<string> = []
+      const attempt = (outcome: Effect.Effect<void, string>) =>
+        queue.take(({ to }, { attempts }) =>
+          Effect.andThen(
+            Effect.sync(() => seen.push(`${to} ${attempts}`)),
+            outcome
+          )
+        )
+      yield* Effect.flip(attempt(Effect.fail("no connection")))
+      yield* attempt(Effect.void)
+      assert.deepStrictEqual(seen, ["ada 1", "ada 2"])
+    }).pipe(
+      Effect.provide(
+        PersistedQueue.layer.pipe(
+          Layer.provide(PersistedQueue.layerStoreRedis({ pollInterval: "20 millis" })),
+          Layer.provide(persistence)
+        )
+      )
+    ))
 
   test("reserves a connection that nobody shares, for commands that block", () =>
     Effect.gen(function* () {

@@ -25,7 +25,7 @@ const config = {
   checkTimeout: 300,
   resetTimeout: 300,
   closeTimeout: 2000,
-  unavailableAfter: 400,
+  unavailableAfter: 250,
   retry
 } satisfies Input
 
@@ -212,15 +212,15 @@ const play = Effect.fnUntraced(function* (name: string, fault: Fault) {
   return story
 })
 
-/** Ends every connection of the pool 20 times, at intervals that leave it time to open others. */
+/** Ends every connection of the pool 15 times, at intervals that leave it time to open others. */
 const killRepeatedly: Fault = ({ clientName, killed, outside }) =>
   Effect.gen(function* () {
     for (const { id } of yield* clientsOf(outside, clientName)) {
       killed.add(id)
       yield* ask(outside, "CLIENT", "KILL", "ID", id)
     }
-    yield* Effect.sleep(50)
-  }).pipe(Effect.repeat({ times: 19 }))
+    yield* Effect.sleep(40)
+  }).pipe(Effect.repeat({ times: 14 }))
 
 const killAndRestart: Fault = () =>
   Effect.gen(function* () {
@@ -233,12 +233,12 @@ const killAndRestart: Fault = () =>
     })
     // Whatever the test finds, there must be a server for the next one.
     yield* Effect.acquireRelease(server.kill, () => Effect.orDie(restart))
-    yield* Effect.sleep(1000)
+    yield* Effect.sleep(700)
     yield* restart
   })
 
 /** So long that every connection is given up, and the pool then has the time to call itself unavailable. */
-const longSilence = workTimeout + config.checkTimeout + config.connectTimeout + config.unavailableAfter + 500
+const longSilence = workTimeout + config.checkTimeout + config.connectTimeout + config.unavailableAfter + 300
 
 const freezeAndThaw: Fault = () =>
   Effect.gen(function* () {
@@ -258,7 +258,7 @@ const sleepOften: Fault = ({ outside }) =>
 const cutAndHeal: Fault = ({ proxy }) =>
   Effect.gen(function* () {
     yield* proxy.cut("mute")
-    yield* Effect.sleep(1200)
+    yield* Effect.sleep(900)
     yield* proxy.heal
   })
 
@@ -273,7 +273,7 @@ const resetAndRefuse: Fault = ({ proxy }) =>
   Effect.gen(function* () {
     yield* proxy.cut("reset")
     yield* proxy.reset
-    yield* Effect.sleep(1000)
+    yield* Effect.sleep(700)
     yield* proxy.heal
   })
 

@@ -5,6 +5,7 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
+import { inspect } from "node:util"
 import * as ConnectionPool from "../../src/ConnectionPool.ts"
 import * as Redis from "../../src/connectors/Redis.ts"
 import * as Certificate from "../support/Certificate.ts"
@@ -69,6 +70,18 @@ onServer("Redis.connector: passwords and users", {}, (test) => {
       }))
   }
 
+  test("keeps the password out of what is printed of a connection", () =>
+    Effect.gen(function* () {
+      yield* withUsers
+      const { port } = yield* Server
+      const pool = yield* makePool("printed", single, { url: `redis://app:right@127.0.0.1:${port}` })
+      const printed = yield* ConnectionPool.use(pool, (connection) =>
+        Effect.sync(() => inspect(connection, { depth: 12, showHidden: true }))
+      )
+      assert.include(printed, "printed")
+      assert.notInclude(printed, "right")
+    }))
+
   test("lends connections to one that may only read, checks them and makes them as new", () =>
     Effect.gen(function* () {
       const outside = yield* withUsers
@@ -77,6 +90,7 @@ onServer("Redis.connector: passwords and users", {}, (test) => {
         { ...single, checkAfterIdle: 0 },
         { username: "reader", password: "right", reset: "always" }
       )
+      assert.strictEqual((yield* clientsOf(outside, "reader")).length, 1)
       for (let n = 0; n < 3; n++) {
         assert.isNull(yield* ConnectionPool.use(pool, ({ send }) => send("GET", "none")))
       }
@@ -229,7 +243,7 @@ onServer("Redis.connector: limits", {}, (test) => {
 const slowToLoad = { settings: { "key-load-delay": 5000, "loading-process-events-interval-bytes": 1024 } }
 
 onServer("Redis.connector: a server that is still loading", slowToLoad, (test) => {
-  test("is overload to those who connect, and no borrower meets it", () =>
+  test("refuses those who connect, and no borrower meets it", () =>
     Effect.gen(function* () {
       const { kill, start, url } = yield* Server
       const outside = yield* observer
@@ -239,8 +253,8 @@ onServer("Redis.connector: a server that is still loading", slowToLoad, (test) =
       const pool = yield* makePool("loading", { ...single, retry: { initial: 20, max: 100 } })
       yield* kill
       const starting = yield* Effect.forkChild(start)
-      const failure = yield* eventually(connectFailure({ url }), (error) => kindOf(error) !== "transient")
-      assert.strictEqual(kindOf(failure), "overloaded", failure.message)
+      const failure = yield* eventually(connectFailure({ url }), ({ message }) => message.includes("LOADING"))
+      assert.strictEqual(kindOf(failure), "transient", failure.message)
       assert.strictEqual(yield* ConnectionPool.use(pool, ({ send }) => send("EXISTS", "key 99")), 1)
       yield* Fiber.join(starting)
     }))
