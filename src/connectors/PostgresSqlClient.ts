@@ -2,6 +2,7 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import type * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -260,13 +261,9 @@ export const layerSqlClient = (
   return Layer.provide(layerOver(SqlPool, options), SqlPool.layer(connector(forSharing(options, config)), settings))
 }
 
-/** The pool's settings, with the client's own default where the environment says nothing else. */
-const clientSettings = (prefix: string): Config.Config<PoolConfig.PoolConfig> =>
-  Config.map(
-    Config.all({ settings: PoolConfig.config(prefix), uses: Config.option(Config.String(`${prefix}_MAX_USES`)) }),
-    ({ settings, uses }) =>
-      Option.isSome(uses) ? settings : new PoolConfig.PoolConfig({ ...settings, ...usesOfClients })
-  )
+/** The same default, for those who set nothing else in the environment. */
+const usesInEnvironment = (prefix: string) =>
+  ConfigProvider.layerAdd(ConfigProvider.fromUnknown({ [`${prefix}_MAX_USES`]: String(usesOfClients.maxUses) }))
 
 export const layerSqlClientConfig = (
   prefix: string,
@@ -277,5 +274,8 @@ export const layerSqlClientConfig = (
   const connectors = Config.map(Config.all({ found: configOptions(prefix), settings }), ({ found, settings }) =>
     connector(forSharing(found, settings))
   )
-  return Layer.provide(layerOver(SqlPool, options), SqlPool.layerConfig(connectors, clientSettings(prefix)))
+  return layerOver(SqlPool, options).pipe(
+    Layer.provide(SqlPool.layerConfig(connectors, prefix)),
+    Layer.provide(usesInEnvironment(prefix))
+  )
 }

@@ -1,6 +1,6 @@
 /**
  * Statements per second through `Postgres.layerSqlClient` against `@effect/sql-pg`'s own layer, on one server, in turns: a pool of 10,
- * 32 fibers. `node .build/test/bench/SqlClientRates.js`
+ * 32 fibers. `node .build/test/bench/SqlClientRates.js [rounds] [seconds per round] [fibers] [connections]`
  */
 import { PgClient } from "@effect/sql-pg"
 import * as Console from "effect/Console"
@@ -15,14 +15,14 @@ import * as PostgresServer from "../support/PostgresServer.ts"
 
 const rounds = Number(process.argv[2] ?? 9)
 const secondsPerRound = Number(process.argv[3] ?? 1)
-const fibers = 32
-const connections = 10
+const fibers = Number(process.argv[4] ?? 32)
+const connections = Number(process.argv[5] ?? 10)
 
 type Work = (sql: SqlClient.SqlClient) => Effect.Effect<unknown, unknown>
 
 const works: Readonly<Record<string, Work>> = {
   "select by key": (sql) => sql`select id, balance from accounts where id = ${7}`,
-  "transaction of two updates": (sql) =>
+  "transaction of two statements": (sql) =>
     sql.withTransaction(
       Effect.suspend(() => {
         const id = Math.floor(Math.random() * 1000)
@@ -57,11 +57,11 @@ const rateOf = Effect.fnUntraced(function* (work: Work) {
 const median = (numbers: ReadonlyArray<number>): number =>
   [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]!
 
-const compare = Effect.fnUntraced(function* (url: string, isShared: boolean, maxUses: number) {
+const compare = Effect.fnUntraced(function* (url: string, isShared: boolean) {
   const ours = ManagedRuntime.make(
     Postgres.layerSqlClient(
       { url },
-      { minConnections: connections, maxConnections: connections, concurrency: isShared ? 32 : 1, maxUses }
+      { minConnections: connections, maxConnections: connections, concurrency: isShared ? 32 : 1 }
     ).pipe(Layer.provide(Logger.layer([])))
   )
   const theirs = ManagedRuntime.make(
@@ -86,7 +86,7 @@ const compare = Effect.fnUntraced(function* (url: string, isShared: boolean, max
     }
     const ratio = median(rates.ours.map((rate, i) => rate / rates.theirs[i]!))
     yield* Console.log(
-      `${name}, ${isShared ? "shared connections" : "exclusive"}, maxUses ${maxUses}: ours ${Math.round(median(rates.ours))}/s, ` +
+      `${name}, ${isShared ? "shared connections" : "a connection each"}: ours ${Math.round(median(rates.ours))}/s, ` +
         `@effect/sql-pg ${Math.round(median(rates.theirs))}/s, ratio ${ratio.toFixed(2)}`
     )
   }
@@ -103,9 +103,7 @@ const program = Effect.scoped(
       yield* sql`insert into accounts select n, 0 from generate_series(0, 999) n`
     })
     yield* Effect.provide(prepare, PgClient.layer({ url: Redacted.make(url) }))
-    for (const isShared of [false, true]) {
-      for (const maxUses of [1000, Infinity]) yield* compare(url, isShared, maxUses)
-    }
+    for (const isShared of [false, true]) yield* compare(url, isShared)
   })
 ).pipe(Effect.provide(Logger.layer([])))
 

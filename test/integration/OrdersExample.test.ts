@@ -22,10 +22,8 @@ layer(serverWith(), live)("docs/examples/services/Orders.ts", (it) => {
       const sql = yield* stocked(10)
       const orders = yield* Orders
       const order = yield* orders.place("Ada", "tea", 3)
-      assert.deepStrictEqual(
-        { ...(yield* orders.find(order.id)) },
-        { id: order.id, customer: "Ada", product: "tea", quantity: 3 }
-      )
+      const found = yield* orders.find(order.id)
+      assert.deepInclude(found, { id: order.id, customer: "Ada", product: "tea", quantity: 3 })
       assert.deepStrictEqual(yield* sql`select quantity from stock`, [{ quantity: 7 }])
     }).pipe(Effect.provide(shop))
   )
