@@ -150,7 +150,7 @@ export class Session implements Writer {
 
   script(sql: string): Effect.Effect<void, SqlError> {
     return this.once(sql, () => {
-      this.isTouched = true
+      this.noteTouch()
       this.database.exec(sql)
     })
   }
@@ -280,7 +280,7 @@ export class Session implements Writer {
       if (verb !== "rollback") return this.endedBy
       this.endedBy = undefined
     }
-    // A write into a file that nobody will find again must not look like a success. A read does with having been told.
+    // A write into a file that nobody will find again must not look like a success. Reads are refused once it is known.
     const isGone =
       this.file.isGone || (verb !== "read" && verb !== "ask" && !this.wasInTransaction && this.file.hasMoved())
     return isGone ? this.gone() : undefined
