@@ -38,7 +38,7 @@ export type { FileOptions, Options } from "./SqliteTarget.ts"
 
 /**
  * A connector for a file. Writers want a pool of one connection: `{ minConnections: 1, maxConnections: 1 }`. See {@link pools} for
- * both kinds together.
+ * both kinds together. Its connections are for one borrower at a time: leave the pool's `concurrency` at 1.
  *
  * - A file that is removed or replaced while it is open is noticed at once, and no write goes to it any more.
  * - A lock of another process is waited for; damage, a missing folder or a missing permission is a permanent failure.
@@ -148,9 +148,9 @@ export interface PoolsOptions extends FileOptions {
   /** How many connections may read at once. Default: 4. */
   readonly readers?: number | undefined
   /** What else is to be said of the pool of readers. `maxUses` has no limit here unless it is given. */
-  readonly read?: Omit<PoolConfig.Input, "maxConnections"> | undefined
+  readonly read?: Omit<PoolConfig.Input, "maxConnections" | "concurrency"> | undefined
   /** The same for the pool of the writer. */
-  readonly write?: Omit<PoolConfig.Input, "minConnections" | "maxConnections"> | undefined
+  readonly write?: Omit<PoolConfig.Input, "minConnections" | "maxConnections" | "concurrency"> | undefined
 }
 
 /** A file is as near after a thousand uses as at first. What `maxLifetime` closes is an occasion for `pragma optimize`. */

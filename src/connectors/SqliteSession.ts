@@ -72,7 +72,11 @@ const mostStatements = 256
 const takeSnapshot = "select 1 from sqlite_master limit 1"
 
 const bindable = (value: unknown): value is Value =>
-  value === null || isString(value) || isNumber(value) || isBigInt(value) || value instanceof Uint8Array
+  value === null ||
+  isString(value) ||
+  (isNumber(value) && !Number.isNaN(value)) ||
+  isBigInt(value) ||
+  value instanceof Uint8Array
 
 /** What drivers disagree about, or abort the process over, never reaches them. */
 const bind = (value: unknown, index: number): Value => {
@@ -81,7 +85,14 @@ const bind = (value: unknown, index: number): Value => {
   // Drivers bind a number as a real one, and that would be seen in a column of text.
   if (isBoolean(value)) return value ? 1n : 0n
   if (value instanceof Date && !Number.isNaN(value.getTime())) return value.toISOString()
-  const kind = value instanceof Date ? "an invalid Date" : Array.isArray(value) ? "an array" : `a ${typeof value}`
+  const kind =
+    value instanceof Date
+      ? "an invalid Date"
+      : Array.isArray(value)
+        ? "an array"
+        : isNumber(value)
+          ? "not a number"
+          : `a ${typeof value}`
   throw new SqliteFailure({
     code: "SQLITE_MISMATCH",
     message: `parameter ${index + 1} is ${kind}, which SQLite cannot hold`
