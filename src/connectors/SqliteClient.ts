@@ -29,9 +29,7 @@ class SessionConnection implements Connection {
   execute(sql: string, params: Params, transformRows: Transform) {
     // Whoever waits to begin a transaction is not in one yet, and can be interrupted, although its client would not have it.
     const rows =
-      verbOf(sql) === "control"
-        ? Effect.interruptible(this.session.query(sql, params))
-        : this.session.query(sql, params)
+      verbOf(sql) === "begin" ? Effect.interruptible(this.session.query(sql, params)) : this.session.query(sql, params)
     return transformRows === undefined ? rows : Effect.map(rows, transformRows)
   }
 

@@ -211,6 +211,7 @@ export const betterSqlite3 = (Database: BetterSqlite3): Driver => {
   /** What the module really does, which its shape does not tell. Learned when the first database is opened. */
   let knowsReadonly: boolean | undefined
   let closesIterators: boolean | undefined
+  let givesBuffers: boolean | undefined
   type Opened = InstanceType<BetterSqlite3>
 
   const openReadOnly = (file: string): Opened => {
@@ -222,6 +223,12 @@ export const betterSqlite3 = (Database: BetterSqlite3): Driver => {
     }
     // libsql ignores the option; SQLite itself reads it from a URI.
     return new Database(`${pathToFileURL(file).href}?mode=ro`, { timeout: 0 })
+  }
+
+  /** libsql gives bytes as bare memory, which has no bytes to read. */
+  const givesBareBuffers = (database: Opened): boolean => {
+    const [row] = database.prepare("select x'00' as bytes").all()
+    return (row as { readonly bytes: unknown }).bytes instanceof ArrayBuffer
   }
 
   const returnsFromIterators = (database: Opened): boolean => {
@@ -244,7 +251,10 @@ export const betterSqlite3 = (Database: BetterSqlite3): Driver => {
           const statement = database.prepare(sql)
           if (integers === "bigint") statement.safeIntegers(true)
           closesIterators ??= returnsFromIterators(database)
-          return betterStatement(statement, closesIterators)
+          givesBuffers ??= givesBareBuffers(database)
+          return givesBuffers
+            ? withBytes(betterStatement(statement, false))
+            : betterStatement(statement, closesIterators)
         },
         close: () => void database.close()
       }
@@ -279,5 +289,24 @@ const betterStatement = (statement: BetterSqlite3Statement, closesIterators: boo
     // libsql's iterator cannot be closed: left in the middle, it would keep its snapshot until it is collected.
     iterate: (params) =>
       closesIterators && reader ? (statement.iterate(params) as Iterator<Row>) : all(params)[Symbol.iterator]()
+  }
+}
+
+/** Makes byte arrays of bare memory, in the rows that a driver has just made for nobody else. */
+const withBytes = (statement: DriverStatement): DriverStatement => {
+  const mend = <X extends object>(rows: ReadonlyArray<X>): ReadonlyArray<X> => {
+    for (const row of rows) {
+      for (const [key, value] of Object.entries(row)) {
+        if (value instanceof ArrayBuffer) Object.assign(row, { [key]: new Uint8Array(value) })
+      }
+    }
+    return rows
+  }
+  const all = (params: ReadonlyArray<Value>) => mend(statement.all(params))
+  return {
+    ...statement,
+    all,
+    values: (params) => mend(statement.values(params)),
+    iterate: (params) => all(params)[Symbol.iterator]()
   }
 }

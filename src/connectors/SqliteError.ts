@@ -85,7 +85,7 @@ const isOneOf = (code: string | undefined, names: ReadonlyArray<string>): boolea
 export const isBusy = (error: SqlError): boolean => isOneOf(codeOf(error), ["SQLITE_BUSY", "SQLITE_LOCKED"])
 
 /** The connection may not write. Nothing has been done. */
-export const isReadOnlyRefusal = (error: unknown): boolean => isOneOf(codeOf(error), ["SQLITE_READONLY"])
+export const isReadOnlyRefusal = (error: unknown): boolean => codeOf(error) === "SQLITE_READONLY"
 
 const permanent = ["SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH", "SQLITE_FORMAT"]
 
@@ -95,6 +95,6 @@ export const classify = (error: SqlError): FailureKind => {
 }
 
 /** The file or this connection's view of it is damaged or gone. A full disk, a lock, a broken constraint are none of this. */
-const fatal = ["SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR", "SQLITE_READONLY_DBMOVED", "SQLITE_CANTOPEN"]
+const fatal = ["SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR", "SQLITE_READONLY_DBMOVED"]
 
 export const isFatal = (error: unknown): boolean => isSqlError(error) && isOneOf(codeOf(error), fatal)

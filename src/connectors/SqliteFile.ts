@@ -8,11 +8,12 @@ import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 
-/** Which file stands under a name now. Two names of one file, or two files under one name, are told apart by this only. */
-const identityOf = (path: string): string | undefined => {
-  const found = Fs.statSync(path, { bigint: true, throwIfNoEntry: false })
-  return found && `${found.dev}:${found.ino}`
-}
+/** What stands under a name now: nothing (`undefined`), or something that may not be looked at. */
+const lookAt = (path: string): Fs.Stats | undefined | "hidden" =>
+  Result.getOrElse(
+    Result.try(() => Fs.statSync(path, { throwIfNoEntry: false })),
+    () => "hidden" as const
+  )
 
 /**
  * An open database's file. SQLite goes on with a file that was removed or replaced as if nothing had happened, and what it
@@ -23,16 +24,22 @@ export class DatabaseFile {
   /** Opens when the file was seen to be gone. */
   readonly gone = Latch.makeUnsafe(false)
   isGone = false
-  private readonly identity: string | undefined
+  private readonly opened: ReturnType<typeof lookAt>
 
   constructor(path: string) {
     this.path = path
-    this.identity = identityOf(path)
+    this.opened = lookAt(path)
   }
 
   /** Looks, which costs a microsecond or two. */
   hasMoved(): boolean {
-    if (!this.isGone && identityOf(this.path) !== this.identity) {
+    if (this.isGone) return true
+    const { opened } = this
+    const now = lookAt(this.path)
+    // Whoever may not look does not know: SQLite itself needs no name any more.
+    if (now === "hidden" || opened === "hidden") return false
+    // Two names of one file, or two files under one name, are told apart by this only.
+    if (now?.dev !== opened?.dev || now?.ino !== opened?.ino) {
       this.isGone = true
       this.gone.openUnsafe()
     }
@@ -68,8 +75,8 @@ const codeOf = (error: unknown): string => (hasProperty(error, "code") && isStri
 export const obstacleTo = (path: string): Option.Option<Obstacle> => {
   const folder = Path.dirname(path)
   const obstacle = (message: string, isPermanent: boolean) => Option.some({ message, isPermanent })
-  const found = Fs.statSync(path, { throwIfNoEntry: false })
-  if (found?.isDirectory() === true) return obstacle(`${path} is a folder`, true)
+  const found = lookAt(path)
+  if (found !== "hidden" && found?.isDirectory() === true) return obstacle(`${path} is a folder`, true)
   if (!Fs.existsSync(folder)) return obstacle(`the folder ${folder} does not exist`, true)
   // Not the file itself: closing it would take away the locks that every other connection of this process has on it.
   const attempt = Result.try({ try: () => Fs.rmdirSync(Fs.mkdtempSync(`${path}-probe-`)), catch: codeOf })

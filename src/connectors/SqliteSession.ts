@@ -72,7 +72,11 @@ const mostStatements = 256
 const takeSnapshot = "select 1 from sqlite_master limit 1"
 
 const bindable = (value: unknown): value is Value =>
-  value === null || isString(value) || isNumber(value) || isBigInt(value) || value instanceof Uint8Array
+  value === null ||
+  isString(value) ||
+  (isNumber(value) && !Number.isNaN(value)) ||
+  isBigInt(value) ||
+  value instanceof Uint8Array
 
 /** What drivers disagree about, or abort the process over, never reaches them. */
 const bind = (value: unknown, index: number): Value => {
@@ -81,7 +85,14 @@ const bind = (value: unknown, index: number): Value => {
   // Drivers bind a number as a real one, and that would be seen in a column of text.
   if (isBoolean(value)) return value ? 1n : 0n
   if (value instanceof Date && !Number.isNaN(value.getTime())) return value.toISOString()
-  const kind = value instanceof Date ? "an invalid Date" : Array.isArray(value) ? "an array" : `a ${typeof value}`
+  const kind =
+    value instanceof Date
+      ? "an invalid Date"
+      : Array.isArray(value)
+        ? "an array"
+        : isNumber(value)
+          ? "not a number"
+          : `a ${typeof value}`
   throw new SqliteFailure({
     code: "SQLITE_MISMATCH",
     message: `parameter ${index + 1} is ${kind}, which SQLite cannot hold`
@@ -150,7 +161,7 @@ export class Session implements Writer {
 
   script(sql: string): Effect.Effect<void, SqlError> {
     return this.once(sql, () => {
-      this.isTouched = true
+      this.noteTouch()
       this.database.exec(sql)
     })
   }
@@ -280,7 +291,7 @@ export class Session implements Writer {
       if (verb !== "rollback") return this.endedBy
       this.endedBy = undefined
     }
-    // A write into a file that nobody will find again must not look like a success. A read does with having been told.
+    // A write into a file that nobody will find again must not look like a success. Reads are refused once it is known.
     const isGone =
       this.file.isGone || (verb !== "read" && verb !== "ask" && !this.wasInTransaction && this.file.hasMoved())
     return isGone ? this.gone() : undefined

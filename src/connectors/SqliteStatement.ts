@@ -12,7 +12,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   update: "write",
   delete: "write",
   replace: "write",
-  begin: "control",
+  begin: "begin",
   savepoint: "control",
   commit: "control",
   end: "control",
@@ -24,7 +24,7 @@ const verbs: Readonly<Record<string, Verb>> = {
  * `"with"` may read or write; `"ask"` is a pragma's question after its value. `"other"` is everything that may leave something on the connection: `pragma`, `attach`, `create`,
  * and whatever SQLite may learn.
  */
-export type Verb = "read" | "ask" | "with" | "write" | "control" | "rollback" | "other"
+export type Verb = "read" | "ask" | "with" | "write" | "begin" | "control" | "rollback" | "other"
 
 /** Back to a savepoint: the transaction goes on. */
 const toSavepoint = /rollback\s+(?:transaction\s+)?to\b/i

@@ -12,7 +12,7 @@ describe("what a statement's first word says", () => {
     "with a as (select 1) delete from b": "with",
     "insert into a values (1)": "write",
     "replace into a values (1)": "write",
-    begin: "control",
+    begin: "begin",
     "release savepoint a": "control",
     rollback: "rollback",
     "rollback transaction": "rollback",

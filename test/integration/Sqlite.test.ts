@@ -40,16 +40,32 @@ onEachDriver("a connection", (driver) => {
     }).pipe(Effect.provide(dbLive({ driver })))
   )
 
-  it.live("gives bytes back as they were", () =>
+  it.live("gives bytes back as they were, however they are asked for", () =>
     Effect.gen(function* () {
-      const bytes = yield* Db.read.use((reader) => valueOf(reader, "select ?", [new Uint8Array([1, 2, 255])]))
-      assert.deepStrictEqual([...(bytes as Uint8Array)], [1, 2, 255])
+      const sql = "select ? as bytes"
+      const params = [new Uint8Array([1, 2, 255])]
+      const answers = yield* Db.read.use((reader) =>
+        Effect.all([
+          Effect.map(reader.query(sql, params), ([row]) => row?.["bytes"]),
+          valueOf(reader, sql, params),
+          Effect.map(Stream.runCollect(reader.stream(sql, params)), ([row]) => row?.["bytes"])
+        ])
+      )
+      assert.deepStrictEqual(
+        answers.map((bytes) => bytes instanceof Uint8Array && Array.from(bytes)),
+        [
+          [1, 2, 255],
+          [1, 2, 255],
+          [1, 2, 255]
+        ]
+      )
     }).pipe(Effect.provide(dbLive({ driver })))
   )
 
   const notStorable: Readonly<Record<string, unknown>> = {
     "an object": { a: 1 },
     "an array": [1],
+    "what is not a number": Number.NaN,
     "a function": () => 1,
     "a symbol": Symbol("s"),
     "an invalid Date": new Date(Number.NaN)
@@ -305,6 +321,23 @@ describe("the pools of a file", () => {
       const mode = yield* Db.read.use((reader) => valueOf(reader, "pragma journal_mode"))
       assert.strictEqual(mode, "wal")
     }).pipe(Effect.provide(dbLive()))
+  )
+
+  it.live("are made side by side with those of other programs, on a file that is not there yet", () =>
+    Effect.gen(function* () {
+      const path = yield* newFile
+      const program = Effect.provide(
+        Db.write.use((writer) =>
+          writer.transaction(
+            writer.script("create table if not exists starts (n integer); insert into starts values (1)")
+          )
+        ),
+        Layer.fresh(dbLive({ path }))
+      )
+      yield* Effect.replicateEffect(program, 8, { concurrency: "unbounded" })
+      const pool = yield* writerOn(path)
+      assert.strictEqual(yield* ConnectionPool.use(pool, (writer) => valueOf(writer, "select count(*) from starts")), 8)
+    }).pipe(Effect.scoped)
   )
 
   it.live("have the settings that an application expects", () =>

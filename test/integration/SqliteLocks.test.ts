@@ -72,11 +72,37 @@ onEachDriver("a file that another process has locked", (driver) => {
       yield* other.exec("commit")
       yield* insert(pool)
       const { created } = yield* ConnectionPool.status(pool)
-      assert.deepInclude(error, { _tag: "SqlError" })
-      assert.deepStrictEqual([Sqlite.resultCode(error), created], ["SQLITE_BUSY", 1])
+      const reason = error._tag === "SqlError" ? error.reason._tag : error._tag
+      assert.deepStrictEqual([reason, Sqlite.resultCode(error), created], ["LockTimeoutError", "SQLITE_BUSY", 1])
       assert.match(error.message, /locked by somebody else for 100ms \(busyTimeout\)/)
       assert.isAtLeast(millis, 95)
       assert.isBelow(millis, 1000)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is written to at once when that process is killed", () =>
+    Effect.gen(function* () {
+      const { other, pool } = yield* twoProcesses({ driver })
+      yield* other.exec("begin immediate; insert into numbers values (7)")
+      const write = yield* Effect.forkChild(insert(pool))
+      yield* eventually(busy(pool), (times) => times >= 3)
+      const [, millis] = yield* timed(Effect.andThen(other.kill, Fiber.join(write)))
+      const rows = yield* ConnectionPool.use(pool, (writer) => writer.queryValues("select n from numbers"))
+      assert.deepStrictEqual(rows, [[1]])
+      assert.isBelow(millis, 1000)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("by a process that is frozen is given up in time, and written to when it goes on", () =>
+    Effect.gen(function* () {
+      const { other, pool } = yield* twoProcesses({ driver, busyTimeout: "50 millis" })
+      yield* other.exec("begin immediate")
+      yield* other.freeze
+      const code = yield* codeOf(insert(pool))
+      yield* other.thaw
+      yield* other.exec("commit")
+      const { changes } = yield* insert(pool)
+      assert.deepStrictEqual([code, changes], ["SQLITE_BUSY", 1])
     }).pipe(Effect.scoped)
   )
 

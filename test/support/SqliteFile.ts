@@ -65,6 +65,8 @@ export interface OtherProcess {
   readonly commitForever: Effect.Effect<() => number>
   /** Writes nonsense over all of a file but its first page. */
   readonly damage: (path: string) => Effect.Effect<void, OtherProcessFailed>
+  readonly freeze: Effect.Effect<void>
+  readonly thaw: Effect.Effect<void>
   /** Ends it in the middle of whatever it does, and waits until it is gone. */
   readonly kill: Effect.Effect<void>
 }
@@ -146,6 +148,8 @@ export const otherProcess = (file: string): Effect.Effect<OtherProcess, OtherPro
         child.stdin.write("forever\n")
         return () => committed
       }),
+      freeze: Effect.sync(() => void child.kill("SIGSTOP")),
+      thaw: Effect.sync(() => void child.kill("SIGCONT")),
       kill: Effect.callback<void>((resume) => {
         if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
         // Closed, and not just ended: what it has written last has been read then.
