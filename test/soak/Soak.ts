@@ -50,16 +50,19 @@ export interface Outcome {
   readonly wrong: ReadonlyArray<string>
 }
 
+/** In the end every server runs, and none is frozen. */
+const whole = <A, E>(fault: Effect.Effect<A, E>): Effect.Effect<A, E> => Effect.uninterruptible(fault)
+
 const faults = ({ endOne, server }: Target) =>
   [
     { every: "700 millis", fault: Effect.ignore(Effect.timeout(endOne, "2 seconds")) },
     {
       every: "20 seconds",
-      fault: Effect.andThen(server.kill, Effect.andThen(Effect.sleep("1 second"), Effect.orDie(server.start)))
+      fault: whole(Effect.andThen(server.kill, Effect.andThen(Effect.sleep("1 second"), Effect.orDie(server.start))))
     },
     {
       every: "13 seconds",
-      fault: Effect.andThen(server.freeze, Effect.andThen(Effect.sleep("1500 millis"), server.thaw))
+      fault: whole(Effect.andThen(server.freeze, Effect.andThen(Effect.sleep("1500 millis"), server.thaw)))
     }
   ] as const
 
@@ -107,9 +110,6 @@ export const play = Effect.fn("soak")(function* (
   )
   yield* Effect.sleep(seconds * 1000)
   yield* Fiber.interruptAll([...chaos, telling])
-  // Whatever the last fault left: it is running, and it is not frozen.
-  yield* target.server.thaw
-  yield* Effect.ignore(target.server.start)
   isOver = true
   yield* Fiber.awaitAll(running)
 
