@@ -1,6 +1,6 @@
 /**
  * The soak of every server: a thousand clients on ten connections that move money for minutes, while sessions are ended, and the
- * server is frozen and killed. `npm run test:soak -- --minutes 2`, `-- --server postgres` (or pgbouncer, mariadb, redis, surrealdb). Ends with
+ * server is frozen and killed. `npm run test:soak:servers -- --minutes 2`, `-- --server postgres` (or pgbouncer, mariadb, redis, surrealdb). Ends with
  * exit code 1 if money was lost or made, if a transfer that was told to be done is not in the book, or if a connection leaked.
  */
 import { parseArgs } from "node:util"
