@@ -448,15 +448,25 @@ layer(serverWith(), live)("Postgres.layerSqlClient: transactions", (it) => {
           Effect.promise(async () => {
             for (let tick = 0; tick < n; tick++) await new Promise((resolve) => setImmediate(resolve))
           })
+        // On its way to the first statement and through `BEGIN`; from the end of the body on, through `COMMIT`.
+        const moments = [0, 1, 2, 3, 5, 8].map((wait) => ["start", wait] as const)
+        const later = [0, 1, 3].map((wait) => ["body", wait] as const)
         for (let budget = 3; budget <= 64; budget++) {
-          for (const wait of [0, 1, 2, 3, 5, 8]) {
-            const name = `${budget}-${wait}`
+          for (const [from, wait] of [...moments, ...later]) {
+            const name = `${budget}-${from}-${wait}`
+            const bodyEnds = yield* Deferred.make<void>()
             const fiber = yield* sql
-              .withTransaction(Effect.andThen(write(`${name} a`), sql.withTransaction(write(`${name} b`))))
+              .withTransaction(
+                Effect.andThen(
+                  Effect.andThen(write(`${name} a`), sql.withTransaction(write(`${name} b`))),
+                  Deferred.succeed(bodyEnds, undefined)
+                )
+              )
               .pipe(
                 Effect.provideService(Scheduler.MaxOpsBeforeYield, budget),
                 Effect.forkChild({ startImmediately: true })
               )
+            if (from === "body") yield* Deferred.await(bodyEnds)
             yield* ticks(wait)
             yield* Fiber.interrupt(fiber)
           }
@@ -469,7 +479,7 @@ layer(serverWith(), live)("Postgres.layerSqlClient: transactions", (it) => {
         for (const name of new Set(all)) assert.strictEqual(all.filter((other) => other === name).length, 2, name)
         // The sweep means something only where some were in time and some were not.
         assert.isAbove(all.length, 0)
-        assert.isBelow(all.length, 2 * 62 * 6)
+        assert.isBelow(all.length, 2 * 62 * 9)
       }).pipe(Effect.provide(client("swept", { maxConnections: 2 })))
     )
   })
