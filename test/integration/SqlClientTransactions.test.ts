@@ -6,6 +6,7 @@ import * as Postgres from "../../src/connectors/Postgres.ts"
 import type { Input } from "../../src/PoolConfig.ts"
 import * as PoolLayer from "../../src/PoolLayer.ts"
 import { eventually } from "../support/Eventually.ts"
+import * as TcpProxy from "../support/TcpProxy.ts"
 import { live, observer, rowsOf, Server, serverWith, sessionsOf } from "./Server.ts"
 import { alone, pid, reasonOf } from "./SqlClients.ts"
 
@@ -422,6 +423,41 @@ layer(serverWith(), live)("Postgres.layerSqlClient: transactions", (it) => {
         assert.isBelow(took, 4000)
         assert.strictEqual((yield* Effect.retry(sql`select 1 as one`, { times: 5 }))[0]?.["one"], 1)
       }).pipe(Effect.provide(client("frozen", { ...alone, queryTimeout: "150 millis", closeTimeout: "500 millis" })))
+    )
+
+    it.effect("ends in bounded time when the network is cut in silence, and goes on when it is back", () =>
+      Effect.gen(function* () {
+        const { port } = yield* Server
+        const { written } = yield* Effect.provide(notes("cut"), client("outside the cut"))
+        const proxy = yield* TcpProxy.make(port)
+        const url = `postgres://postgres@127.0.0.1:${proxy.port}/postgres`
+        const config: Input = {
+          ...alone,
+          queryTimeout: "150 millis",
+          connectTimeout: "300 millis",
+          closeTimeout: "300 millis",
+          acquireTimeout: "5 seconds",
+          retry: { initial: "50 millis", max: "100 millis" }
+        }
+        yield* Effect.gen(function* () {
+          const sql = yield* SqlClient.SqlClient
+          const started = performance.now()
+          const error = yield* Effect.flip(
+            sql.withTransaction(
+              Effect.gen(function* () {
+                yield* sql`insert into cut values ('before')`
+                yield* proxy.cut("mute")
+                yield* sql`insert into cut values ('after')`
+              })
+            )
+          )
+          assert.strictEqual(reasonOf(error), "StatementTimeoutError")
+          assert.isBelow(performance.now() - started, 4000)
+          yield* proxy.healForNewcomers
+          yield* sql`insert into cut values ('healed')`
+        }).pipe(Effect.provide(Postgres.layerSqlClient({ url }, config).pipe(Layer.provide(Logger.layer([])))))
+        assert.deepStrictEqual(yield* written, ["healed"])
+      })
     )
 
     it.effect("cancels on the server what is interrupted", () =>
