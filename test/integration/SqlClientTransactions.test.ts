@@ -398,6 +398,23 @@ layer(serverWith(), live)("Postgres.layerSqlClient: transactions", (it) => {
       )
     )
 
+    it.effect("cancels a transaction's statement where others share connections, since it has its own", () =>
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const error = yield* Effect.flip(sql.withTransaction(sql`select pg_sleep(60)`))
+        assert.include(error.message, "cancelled on the server")
+        assert.strictEqual((yield* nothingLent).closed, 0)
+      }).pipe(
+        Effect.provide(
+          client(
+            "timeout_pinned",
+            { ...alone, concurrency: 8, queryTimeout: "150 millis" },
+            { driver: { multiplex: true } }
+          )
+        )
+      )
+    )
+
     it.effect("ends in bounded time on a server that is frozen, by closing the connection", () =>
       Effect.gen(function* () {
         const server = yield* Server
