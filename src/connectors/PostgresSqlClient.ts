@@ -33,7 +33,7 @@ export interface SqlClientOptions {
   readonly transformResultNames?: ((name: string) => string) | undefined
   /** From a field's name to a column's, such as `String.camelToSnake`. Default: as they are. */
   readonly transformQueryNames?: ((name: string) => string) | undefined
-  /** Whether both are applied inside of JSON values too. Default: as in `@effect/sql-pg`, yes in queries and no in results. */
+  /** Whether both are applied inside of JSON values too. Default: they are. */
   readonly transformJson?: boolean | undefined
   /** Attributes of every span of a statement. */
   readonly spanAttributes?: Readonly<Record<string, unknown>> | undefined

@@ -42,6 +42,9 @@ const interrupted = (): SqlError => {
   return new SqlError({ reason: new ConnectionError({ cause: new Error(message), message, operation: "execute" }) })
 }
 
+/** A timer of more than 24 days would run out at once. */
+const longestSleep = Duration.toMillis("1 hour")
+
 /** The statements of one client that are running. */
 export class Deadlines<in out A> {
   private readonly timeout: Duration.Duration
@@ -117,7 +120,7 @@ export class Deadlines<in out A> {
       return this.some.await
     }
     const left = first.expiresAt - this.now()
-    return left > 0 ? Effect.sleep(left) : this.expire(first)
+    return left > 0 ? Effect.sleep(Math.min(left, longestSleep)) : this.expire(first)
   })
 
   private expire(running: Running<A>): Effect.Effect<void> {

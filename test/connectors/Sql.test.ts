@@ -171,6 +171,27 @@ describe("Sql", () => {
       )
     )
 
+    it.effect("end after the statements that are under way in other fibers", () => {
+      const ended: Array<string> = []
+      return withClient(
+        (sql) =>
+          sql === "slow"
+            ? Effect.tap(Effect.delay(noRows, "500 millis"), () => Effect.sync(() => ended.push(sql)))
+            : noRows,
+        (sql, log) =>
+          Effect.gen(function* () {
+            const transaction = yield* Effect.forkChild(
+              sql.withTransaction(Effect.forkDetach(sql`slow`, { startImmediately: true }))
+            )
+            yield* TestClock.adjust("499 millis")
+            assert.deepStrictEqual(log, ["1 BEGIN", "1 slow"])
+            yield* TestClock.adjust("1 millis")
+            yield* Fiber.join(transaction)
+            assert.deepStrictEqual([log.at(-1), ended], ["1 COMMIT", ["slow"]])
+          })
+      )
+    })
+
     it.effect("wait for a stream of theirs that is still being read", () =>
       withClient(
         () => Effect.succeed([{ n: 1 }, { n: 2 }]),

@@ -1,7 +1,7 @@
 import { PgClient } from "@effect/sql-pg"
 import type { PgConnection } from "@effect/sql-pg/PgConnection"
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect, Fiber, Layer, Queue, Redacted, Stream, String as Text } from "effect"
+import { Effect, Fiber, Layer, Logger, Queue, Redacted, Stream, String as Text } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { SqlClient } from "effect/sql"
 import * as Postgres from "../../src/connectors/Postgres.ts"
@@ -126,7 +126,9 @@ layer(serverWith(), live)("Postgres.layerSqlClient", (it) => {
         Effect.provide(
           Layer.provideMerge(
             Sql.layer(Db, Postgres.dialect),
-            Layer.unwrap(Effect.map(Server, ({ url }) => Db.layer(Postgres.connector({ url }), alone)))
+            Layer.unwrap(Effect.map(Server, ({ url }) => Db.layer(Postgres.connector({ url }), alone))).pipe(
+              Layer.provide(Logger.layer([]))
+            )
           )
         )
       )
@@ -148,6 +150,29 @@ layer(serverWith(), live)("Postgres.layerSqlClient", (it) => {
           where application_name = 'piped'`)[0]!
         assert.strictEqual(active, 1)
       }).pipe(Effect.provide(ours("piped", { ...alone, concurrency: 200 })))
+    )
+
+    it.effect("gives nobody another's rows while fibers that share connections are interrupted", () =>
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const wrong: Array<unknown> = []
+        const call = (n: number) => {
+          const statement = Effect.map(sql`select ${n}::int as n, pg_sleep(0.001)`, ([row]) => {
+            if (row?.["n"] !== n) wrong.push([n, row])
+            return 1
+          })
+          return n % 3 === 0 ? Effect.timeoutOption(statement, 1 + (n % 7)) : Effect.asSome(statement)
+        }
+        const results = yield* Effect.forEach(
+          Array.from({ length: 600 }, (_, n) => n),
+          call,
+          { concurrency: 64 }
+        )
+        const answered = results.filter(({ _tag }) => _tag === "Some").length
+        assert.deepStrictEqual(wrong, [])
+        assert.isAtLeast(answered, 400)
+        assert.deepStrictEqual(yield* sql`select 1 as one`, [{ one: 1 }])
+      }).pipe(Effect.provide(ours("mixed", { maxConnections: 3, concurrency: 16, acquireTimeout: "20 seconds" })))
     )
 
     it.effect("keeps statements prepared on the server, and does not where the driver is told so", () =>
@@ -386,7 +411,7 @@ layer(serverWith(), live)("Postgres.layerSqlClient", (it) => {
         const { url } = yield* Server
         const sql = yield* Effect.scoped(
           Effect.flatMap(ConnectionPool.make(Postgres.connector({ url }), alone), (pool) => Postgres.sqlClient(pool))
-        ).pipe(Effect.provide(Reactivity.layer))
+        ).pipe(Effect.provide([Reactivity.layer, Logger.layer([])]))
         const error = yield* Effect.flip(sql`select 1`)
         assert.deepStrictEqual([reasonOf(error), error.isRetryable], ["UnknownError", false])
         assert.strictEqual((error.reason.cause as { _tag?: string })._tag, "PoolClosed")

@@ -6,6 +6,7 @@ import * as Postgres from "../../src/connectors/Postgres.ts"
 import type { Input } from "../../src/PoolConfig.ts"
 import * as PoolLayer from "../../src/PoolLayer.ts"
 import { eventually } from "../support/Eventually.ts"
+import * as TcpProxy from "../support/TcpProxy.ts"
 import { live, observer, rowsOf, Server, serverWith, sessionsOf } from "./Server.ts"
 import { alone, pid, reasonOf } from "./SqlClients.ts"
 
@@ -397,6 +398,23 @@ layer(serverWith(), live)("Postgres.layerSqlClient: transactions", (it) => {
       )
     )
 
+    it.effect("cancels a transaction's statement where others share connections, since it has its own", () =>
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const error = yield* Effect.flip(sql.withTransaction(sql`select pg_sleep(60)`))
+        assert.include(error.message, "cancelled on the server")
+        assert.strictEqual((yield* nothingLent).closed, 0)
+      }).pipe(
+        Effect.provide(
+          client(
+            "timeout_pinned",
+            { ...alone, concurrency: 8, queryTimeout: "150 millis" },
+            { driver: { multiplex: true } }
+          )
+        )
+      )
+    )
+
     it.effect("ends in bounded time on a server that is frozen, by closing the connection", () =>
       Effect.gen(function* () {
         const server = yield* Server
@@ -424,6 +442,41 @@ layer(serverWith(), live)("Postgres.layerSqlClient: transactions", (it) => {
       }).pipe(Effect.provide(client("frozen", { ...alone, queryTimeout: "150 millis", closeTimeout: "500 millis" })))
     )
 
+    it.effect("ends in bounded time when the network is cut in silence, and goes on when it is back", () =>
+      Effect.gen(function* () {
+        const { port } = yield* Server
+        const { written } = yield* Effect.provide(notes("cut"), client("outside the cut"))
+        const proxy = yield* TcpProxy.make(port)
+        const url = `postgres://postgres@127.0.0.1:${proxy.port}/postgres`
+        const config: Input = {
+          ...alone,
+          queryTimeout: "150 millis",
+          connectTimeout: "300 millis",
+          closeTimeout: "300 millis",
+          acquireTimeout: "5 seconds",
+          retry: { initial: "50 millis", max: "100 millis" }
+        }
+        yield* Effect.gen(function* () {
+          const sql = yield* SqlClient.SqlClient
+          const started = performance.now()
+          const error = yield* Effect.flip(
+            sql.withTransaction(
+              Effect.gen(function* () {
+                yield* sql`insert into cut values ('before')`
+                yield* proxy.cut("mute")
+                yield* sql`insert into cut values ('after')`
+              })
+            )
+          )
+          assert.strictEqual(reasonOf(error), "StatementTimeoutError")
+          assert.isBelow(performance.now() - started, 4000)
+          yield* proxy.healForNewcomers
+          yield* sql`insert into cut values ('healed')`
+        }).pipe(Effect.provide(Postgres.layerSqlClient({ url }, config).pipe(Layer.provide(Logger.layer([])))))
+        assert.deepStrictEqual(yield* written, ["healed"])
+      })
+    )
+
     it.effect("cancels on the server what is interrupted", () =>
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
@@ -448,15 +501,25 @@ layer(serverWith(), live)("Postgres.layerSqlClient: transactions", (it) => {
           Effect.promise(async () => {
             for (let tick = 0; tick < n; tick++) await new Promise((resolve) => setImmediate(resolve))
           })
+        // On its way to the first statement and through `BEGIN`; from the end of the body on, through `COMMIT`.
+        const moments = [0, 1, 2, 3, 5, 8].map((wait) => ["start", wait] as const)
+        const later = [0, 1, 3].map((wait) => ["body", wait] as const)
         for (let budget = 3; budget <= 64; budget++) {
-          for (const wait of [0, 1, 2, 3, 5, 8]) {
-            const name = `${budget}-${wait}`
+          for (const [from, wait] of [...moments, ...later]) {
+            const name = `${budget}-${from}-${wait}`
+            const bodyEnds = yield* Deferred.make<void>()
             const fiber = yield* sql
-              .withTransaction(Effect.andThen(write(`${name} a`), sql.withTransaction(write(`${name} b`))))
+              .withTransaction(
+                Effect.andThen(
+                  Effect.andThen(write(`${name} a`), sql.withTransaction(write(`${name} b`))),
+                  Deferred.succeed(bodyEnds, undefined)
+                )
+              )
               .pipe(
                 Effect.provideService(Scheduler.MaxOpsBeforeYield, budget),
                 Effect.forkChild({ startImmediately: true })
               )
+            if (from === "body") yield* Deferred.await(bodyEnds)
             yield* ticks(wait)
             yield* Fiber.interrupt(fiber)
           }
@@ -469,7 +532,7 @@ layer(serverWith(), live)("Postgres.layerSqlClient: transactions", (it) => {
         for (const name of new Set(all)) assert.strictEqual(all.filter((other) => other === name).length, 2, name)
         // The sweep means something only where some were in time and some were not.
         assert.isAbove(all.length, 0)
-        assert.isBelow(all.length, 2 * 62 * 6)
+        assert.isBelow(all.length, 2 * 62 * 9)
       }).pipe(Effect.provide(client("swept", { maxConnections: 2 })))
     )
   })

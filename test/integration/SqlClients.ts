@@ -30,7 +30,7 @@ export const theirs = (options: PgClient.PgPoolConfig = {}) =>
     Effect.map(Server, ({ url }) => PgClient.layer({ url: Redacted.make(url), maxConnections: 4, ...options }))
   )
 
-/** A pool as a service of the test's own, and the client over it. */
+/** What kind of error it is. */
 export const reasonOf = ({ reason }: SqlError.SqlError) => reason._tag
 
 /** The session that a statement runs in. */
