@@ -24,15 +24,15 @@ const config = {
   acquireTimeout: 2000,
   // Checking a password takes a busy server long.
   connectTimeout: 1500,
-  checkTimeout: 400,
-  resetTimeout: 400,
+  checkTimeout: 300,
+  resetTimeout: 300,
   unavailableAfter: 400,
   retry
 } satisfies Input
 
 const clients = 20
 /** How long a client waits for its statements. */
-const workTimeout = 500
+const workTimeout = 400
 /** A session that is ended is waited for so long, before its socket is given up. */
 const patience = 1000
 /** For a busy machine. */
@@ -191,11 +191,11 @@ const killAndRestart: Fault = () =>
     })
     // Whatever the test finds, there must be a server for the next one.
     yield* Effect.acquireRelease(server.kill, () => Effect.orDie(restart))
-    yield* Effect.sleep(600)
+    yield* Effect.sleep(200)
     yield* restart
   })
 
-const drops = 5
+const drops = 3
 
 const dropRepeatedly: Fault = () =>
   Effect.gen(function* () {
@@ -205,7 +205,7 @@ const dropRepeatedly: Fault = () =>
   }).pipe(Effect.repeat({ times: drops - 1 }))
 
 /** So long that everything that waits for the server has given it up. */
-const silence = workTimeout + config.resetTimeout + patience + config.unavailableAfter + 200
+const silence = workTimeout + config.resetTimeout + patience + config.unavailableAfter + 100
 
 const freezeAndThaw: Fault = () =>
   Effect.gen(function* () {

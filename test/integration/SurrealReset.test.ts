@@ -185,9 +185,18 @@ onServer("SurrealDb.connector: between two borrowers", () => {
         Effect.gen(function* () {
           yield* asOwner("UPSERT counter:1 SET value = 0")
           const pool = yield* makePool({ maxConnections: 2 }, { mode })
+          let written = 0
           const increment = ConnectionPool.use(pool, (connection) =>
             connection.transaction((transaction) =>
-              Effect.andThen(transaction.query("UPDATE counter:1 SET value += 1"), Effect.sleep("50 millis"))
+              Effect.gen(function* () {
+                yield* transaction.query("UPDATE counter:1 SET value += 1")
+                written++
+                // Neither commits before both have written.
+                yield* eventually(
+                  Effect.sync(() => written),
+                  (count) => count === 2
+                )
+              })
             )
           )
           const [one, other] = yield* Effect.all([Effect.result(increment), Effect.result(increment)], {
