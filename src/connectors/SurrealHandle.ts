@@ -89,7 +89,7 @@ export class Handle {
    * heard too, and whoever gives this up ends what was begun.
    */
   readonly opened: Effect.Effect<void, SurrealDbError> = Effect.suspend(() =>
-    Effect.flatMap(Effect.all([websocketOf(this.settings), enginesOf(this.settings)]), ([websocketImpl, engines]) =>
+    Effect.flatMap(this.parts, ([websocketImpl, engines, run]) =>
       Effect.callback<void, SurrealDbError>((resume) => {
         const { authentication, codecOptions, database, namespace, url, versionCheck } = this.settings
         if (this.isLost) return resume(Effect.fail(closed("connect")))
@@ -113,7 +113,7 @@ export class Handle {
             ? {}
             : {
                 authentication: () =>
-                  Effect.runPromise(authentication).then((credentials) => {
+                  run(authentication).then((credentials) => {
                     given = credentials
                     // The SDK passes any credentials on, and has a type for some of them.
                     return credentials as ProvidedAuth
@@ -141,6 +141,10 @@ export class Handle {
       })
     )
   )
+
+  private get parts() {
+    return Effect.all([websocketOf(this.settings), enginesOf(this.settings), runInContext])
+  }
 
   /** Says goodbye, and does not wait long for an answer. */
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
@@ -312,6 +316,9 @@ const noteAnswer = (ledger: Ledger, { method, params }: RpcRequest, result: unkn
     }
   }
 }
+
+/** Runs effects for the SDK, with the services that are here. */
+export const runInContext = Effect.map(Effect.context(), (context) => Effect.runPromiseWith(context))
 
 /** Whether a URL is that of a server, and not of an engine in this process. */
 export const isRemote = (url: string): boolean => /^wss?:/i.test(url)

@@ -1,10 +1,10 @@
 /** A session with a server: what its borrowers hold, and what is done with it between two of them. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { isString } from "effect/Predicate"
-import type { AnyAuth, SurrealQueryable, SurrealSession, SurrealTransaction } from "surrealdb"
+import type { SurrealQueryable, SurrealSession, SurrealTransaction } from "surrealdb"
 import { closed, fromDriver, type SurrealDbError } from "./SurrealError.ts"
-import type { Handle, Ledger } from "./SurrealHandle.ts"
+import { type Handle, type Ledger, runInContext } from "./SurrealHandle.ts"
+import type { Template } from "./SurrealTemplate.ts"
 
 /**
  * Where statements run: a connection, or a transaction on one.
@@ -22,8 +22,8 @@ export interface Queryable<out Q extends SurrealQueryable> {
     bindings?: Readonly<Record<string, unknown>>
   ) => Effect.Effect<Results, SurrealDbError>
   /**
-   * Does anything else with the SDK: `use((session) => session.select(new RecordId("order", 7)))`. What the function is given is of
-   * no use any more once the connection is returned.
+   * Does anything else with the SDK: `use((session) => session.select(new RecordId("order", 7)))`. Do not keep what the function is
+   * given: the next borrower may have the same session.
    */
   readonly use: <A>(f: (queryable: Q) => PromiseLike<A>) => Effect.Effect<A, SurrealDbError>
 }
@@ -190,95 +190,40 @@ const queryOn =
     return answers.map((answer) => (answer.success ? answer.result : undefined)) as unknown as Results
   }
 
-/** The session of a handle that all others are copies of. No borrower ever has it. */
-export type Template = (handle: Handle) => Promise<SurrealSession>
-
-/** The handle's own: who opened it is who everybody is. */
-export const handleTemplate: Template = (handle) => Promise.resolve(handle.surreal!)
-
-/** Who sessions are, where that is not who opened the handle. */
-export interface Identity {
-  readonly namespace: string
-  readonly database: string
-  readonly authentication: Effect.Effect<AnyAuth | string, SurrealDbError> | undefined
-}
-
-/**
- * A first session for an identity on each handle, signed in once: a password costs the server tens of milliseconds, and a copy
- * takes the token.
- */
-export const templateFor = ({ authentication, database, namespace }: Identity): Template => {
-  const firsts = new WeakMap<Handle, Promise<SurrealSession>>()
-  const open = async ({ surreal }: Handle): Promise<SurrealSession> => {
-    // Who is nobody of his own is who opened the handle.
-    const session = await (authentication === undefined ? surreal!.forkSession() : surreal!.newSession())
-    try {
-      await session.use({ namespace, database })
-      if (authentication !== undefined) await signIn(session, await Effect.runPromise(authentication))
-    } catch (error) {
-      await session.closeSession().catch(noop)
-      throw error
-    }
-    return session
-  }
-  return (handle) => {
-    const known = firsts.get(handle)
-    if (known !== undefined) return known
-    const opening = open(handle)
-    firsts.set(handle, opening)
-    const forget = (): void => {
-      if (firsts.get(handle) === opening) firsts.delete(handle)
-    }
-    // The next one who asks signs in again: a secret may have been rotated, and a token may have expired.
-    opening.then((session) => {
-      session.subscribe("auth", (tokens) => {
-        if (tokens === null) forget()
-      })
-    }, forget)
-    return opening
-  }
-}
-
-const signIn = async (session: SurrealSession, credentials: AnyAuth | string): Promise<unknown> => {
-  try {
-    return await (isString(credentials) ? session.authenticate(credentials) : session.signin(credentials))
-  } catch (error) {
-    throw fromDriver("session", error, credentials)
-  }
-}
-
 /** Opens a session. Whoever gets it is told in the same step in which it is there: none is lost to an interruption in between. */
 const openOn = (
   handle: Handle,
   template: Template,
   got: (opened: Opened) => void
 ): Effect.Effect<void, SurrealDbError> =>
-  Effect.callback((resume) => {
-    let isWanted = true
-    const forget = handle.onLost(() => resume(Effect.fail(closed("session"))))
-    if (handle.isLost) return
-    template(handle)
-      .then((first) => first.forkSession())
-      .then(
-        (session) => {
-          forget()
-          // What signed it in and chose its database is not what a borrower has done.
-          handle.forget(session.session)
-          const opened = { session, ledger: handle.ledgerOf(session.session) }
-          if (!isWanted) return void end(handle, opened)
-          got(opened)
-          resume(Effect.void)
-        },
-        (error: unknown) => {
-          forget()
-          resume(Effect.fail(fromDriver("session", error)))
-        }
-      )
-    return Effect.sync(() => {
-      isWanted = false
-      forget()
+  Effect.flatMap(runInContext, (run) =>
+    Effect.callback((resume) => {
+      let isWanted = true
+      const forget = handle.onLost(() => resume(Effect.fail(closed("session"))))
+      if (handle.isLost) return
+      template(handle, run)
+        .then((first) => first.forkSession())
+        .then(
+          (session) => {
+            forget()
+            // What signed it in and chose its database is not what a borrower has done.
+            handle.forget(session.session)
+            const opened = { session, ledger: handle.ledgerOf(session.session) }
+            if (!isWanted) return void end(handle, opened)
+            got(opened)
+            resume(Effect.void)
+          },
+          (error: unknown) => {
+            forget()
+            resume(Effect.fail(fromDriver("session", error)))
+          }
+        )
+      return Effect.sync(() => {
+        isWanted = false
+        forget()
+      })
     })
-  })
+  )
 
 /**
  * Ends a session with everything that it has left: the server keeps its transactions and live queries when it only goes.
@@ -375,9 +320,11 @@ export const endSession = (connection: Connection): Effect.Effect<void> =>
     const isBusy = opened.ledger.running > 0 || former.size > 0
     let answers = false
     if (isBusy) {
-      void handle.surreal!.version().then(() => {
-        answers = true
-      }, noop)
+      void Promise.resolve()
+        .then(() => handle.surreal!.version())
+        .then(() => {
+          answers = true
+        }, noop)
     }
     const ending = Effect.callback<void>((resume) => {
       const done = (): void => resume(Effect.void)
