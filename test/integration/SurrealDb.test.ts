@@ -95,7 +95,7 @@ describe("SurrealDb.connector: what is wrong with it", () => {
 })
 
 onServer("SurrealDb.connector", () => {
-  describe("in this process", () => {
+  describe.concurrent("in this process", () => {
     it.live("keeps a database in memory while its only connection is replaced", () =>
       Effect.gen(function* () {
         const connector = SurrealDb.connector({ url: "mem://", ...place })
@@ -439,7 +439,8 @@ onServer("SurrealDb.connector", () => {
     }
   })
 
-  describe("on a server of another kind", () => {
+  // Each has a server of its own, and waits for it.
+  describe.concurrent("on a server of another kind", () => {
     it.live("is not kept waiting by one that answers nothing, and leaves it alone", () =>
       Effect.gen(function* () {
         const server = yield* SurrealServer.make({ isMute: true })
