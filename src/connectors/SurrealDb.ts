@@ -18,9 +18,9 @@ import { type ConfigProblem, PoolConfigError } from "../PoolError.ts"
 import { authenticationOf, type Credentials, isPlainObject, reveal } from "./SurrealCredentials.ts"
 import { classify, isFatal, type SurrealDbError } from "./SurrealError.ts"
 import { type Handle, isRemote, openHandle, type Settings } from "./SurrealHandle.ts"
+import * as Identity from "./SurrealIdentity.ts"
 import * as Session from "./SurrealSession.ts"
 import { SharedHandle } from "./SurrealSharedHandle.ts"
-import * as Template from "./SurrealTemplate.ts"
 
 export type { Credentials } from "./SurrealCredentials.ts"
 export { isConflict, SurrealDbError } from "./SurrealError.ts"
@@ -190,7 +190,7 @@ export const connectorOn = (
   options: SessionOptions
 ): Connector.Connector<Session.Connection, SurrealDbError> => {
   const handle = engine["~effect-pool/SurrealDb/Engine"]
-  const template = Template.templateFor({
+  const openSession = Identity.asIdentity({
     namespace: options.namespace,
     database: options.database,
     authentication: authenticationOf(options.authentication)
@@ -199,7 +199,7 @@ export const connectorOn = (
     options,
     place: placeOf(handle.settings.url),
     problems: sessionProblems(options),
-    connect: Session.connectOn(handle, template, Session.endSession),
+    connect: Session.connectOn(handle, openSession, Session.endSession),
     isAlone: false
   })
 }
@@ -287,15 +287,11 @@ const engineLinger = Duration.seconds(1)
 type Connect = Effect.Effect<Session.Connection, SurrealDbError, Scope.Scope>
 
 const connectAlone = (settings: Settings): Connect =>
-  Effect.flatMap(openHandle(settings), (handle) =>
-    Session.connectOn(handle, Template.handleTemplate, Session.leaveSession)
-  )
+  Effect.flatMap(openHandle(settings), (handle) => Session.connectOn(handle, Identity.asHandle, Session.leaveSession))
 
 const connectShared = (settings: Settings): Connect => {
   const shared = new SharedHandle(settings, isRemote(settings.url) ? Duration.zero : engineLinger)
-  return Effect.flatMap(shared.joined, (handle) =>
-    Session.connectOn(handle, Template.handleTemplate, Session.endSession)
-  )
+  return Effect.flatMap(shared.joined, (handle) => Session.connectOn(handle, Identity.asHandle, Session.endSession))
 }
 
 interface Plan {

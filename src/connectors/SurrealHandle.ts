@@ -47,6 +47,10 @@ export class Ledger {
   readonly liveQueries = new Map<string, Uuid>()
   /** The session is being ended, or has been: what a late answer adds is taken away too. */
   isEnded = false
+  /** Functions of the borrower that are running with the session. */
+  using = 0
+  /** What is done when the SDK can no longer renew the session's token. */
+  onExpiry = (): void => {}
 
   /** Nothing is left on the server that does not go with the session. */
   get isEmpty(): boolean {
@@ -59,6 +63,8 @@ export class Ledger {
 }
 
 const touching = new Set(["use", "let", "unset", "signin", "signup", "authenticate", "refresh", "invalidate", "reset"])
+
+const identifying = new Set(["signin", "signup", "authenticate", "refresh"])
 
 /** `ws` has this; the platform's own has not. */
 interface Terminable {
@@ -74,6 +80,8 @@ export class Handle {
   surreal: Surreal | undefined = undefined
   engine: SurrealEngine | undefined = undefined
   isLost = false
+  /** The session that was attached last. A session whose making fails has no other trace. */
+  attached: Uuid | undefined = undefined
   private readonly sockets = new Set<WebSocket>()
   private readonly ledgers = new Map<string, Ledger>()
   private readonly listeners = new Set<() => void>()
@@ -101,8 +109,6 @@ export class Handle {
         })
         this.surreal = surreal
         surreal.subscribe("disconnected", () => this.lose())
-        // The session that all others are made from has lost its identity, or is about to: they would follow.
-        surreal.subscribe("auth", (tokens) => tokens === null && this.destroy())
         let given: unknown = undefined
         const connected = surreal.connect(url, {
           namespace,
@@ -123,9 +129,6 @@ export class Handle {
         connected.then(
           () => {
             unsubscribe()
-            surreal.subscribe("error", (error) => {
-              if (error.name === "AuthenticationError") this.destroy()
-            })
             resume(Effect.void)
           },
           (error: unknown) => {
@@ -245,7 +248,12 @@ export class Handle {
             // An engine in this process that cannot be opened says so here, and nobody else is told.
             if (this.surreal?.status === "connecting") queueMicrotask(() => this.destroy())
           })
-          if (engine instanceof RpcEngine) this.watchRequests(engine)
+          if (!(engine instanceof RpcEngine)) {
+            throw new Error(
+              "this engine hides what its sessions do, as those of `applyDiagnostics`: nobody could clean up after it"
+            )
+          }
+          this.watchRequests(engine)
           return engine
         }
       ])
@@ -256,6 +264,10 @@ export class Handle {
   private watchRequests(engine: RpcEngine): void {
     const send = engine.send.bind(engine) as (request: RpcRequest) => Promise<unknown>
     const watchedSend = (request: RpcRequest): Promise<unknown> => {
+      if (request.method === "attach") this.attached = request.session
+      if (request.method === "invalidate" && !this.mayInvalidate(request.session)) {
+        return Promise.reject(new Error("a session keeps its identity until it is ended"))
+      }
       const answer = send(request)
       if (request.method === "ping") {
         // The SDK pings from a timer and waits for nothing: unheard, a failure would end the process.
@@ -272,11 +284,26 @@ export class Handle {
           noteAnswer(ledger, request, result)
           if (ledger.isEnded) void this.takeAway(ledger)
         },
-        () => ledger.running--
+        () => {
+          ledger.running--
+          // Nobody has asked for it but the SDK, when the token was about to expire.
+          if (identifying.has(request.method) && !ledger.isEnded && ledger.using === 0) ledger.onExpiry()
+        }
       )
       return answer
     }
     engine.send = watchedSend as typeof engine.send
+  }
+
+  /**
+   * The SDK makes a session anonymous whose token it cannot renew, and an engine in this process takes nobody for its owner. Only a
+   * borrower may do that, and whoever ends the session.
+   */
+  private mayInvalidate(session: Uuid | undefined): boolean {
+    const ledger = this.ledgers.get(String(session))
+    if (ledger !== undefined && (ledger.isEnded || ledger.using > 0)) return true
+    ledger?.onExpiry()
+    return false
   }
 
   /** The same WebSocket, which we can end, and which says why it could not connect. */

@@ -4,7 +4,7 @@ import type * as Scope from "effect/Scope"
 import type { SurrealQueryable, SurrealSession, SurrealTransaction } from "surrealdb"
 import { closed, fromDriver, type SurrealDbError } from "./SurrealError.ts"
 import { type Handle, type Ledger, runInContext } from "./SurrealHandle.ts"
-import type { Template } from "./SurrealTemplate.ts"
+import type { OpenSession } from "./SurrealIdentity.ts"
 
 /**
  * Where statements run: a connection, or a transaction on one.
@@ -57,23 +57,21 @@ interface Opened {
 
 class Live implements Connection {
   readonly handle: Handle
-  readonly template: Template
+  readonly openSession: OpenSession
   opened: Opened
   /** Sessions that it had before and that have not been ended yet. */
   readonly former = new Set<Opened>()
   /** It is no use any more: the handle is gone, or the session is somebody else's, or it is closed. */
   isLost = false
-  /** Functions of the borrower that are running: what the session becomes meanwhile is the borrower's doing. */
-  private using = 0
   private readonly listeners = new Set<() => void>()
   private readonly leaveHandle: () => void
 
-  constructor(handle: Handle, template: Template, opened: Opened) {
+  constructor(handle: Handle, openSession: OpenSession, opened: Opened) {
     this.handle = handle
-    this.template = template
+    this.openSession = openSession
     this.opened = opened
     this.leaveHandle = handle.onLost(() => this.lose())
-    this.watchIdentity(opened)
+    opened.ledger.onExpiry = () => this.lose()
   }
 
   readonly query: Connection["query"] = <Results extends ReadonlyArray<unknown>>(
@@ -83,10 +81,14 @@ class Live implements Connection {
 
   readonly use: Connection["use"] = (f) =>
     Effect.suspend(() => {
-      const { session } = this.opened
+      const { ledger, session } = this.opened
       return this.run("use", undefined, async () => {
-        this.using++
-        return Promise.resolve(f(session)).finally(() => this.using--)
+        ledger.using++
+        try {
+          return await f(session)
+        } finally {
+          ledger.using--
+        }
       })
     })
 
@@ -113,7 +115,7 @@ class Live implements Connection {
   swap(opened: Opened): void {
     this.former.add(this.opened)
     this.opened = opened
-    this.watchIdentity(opened)
+    opened.ledger.onExpiry = () => this.lose()
   }
 
   onLost(listener: () => void): () => void {
@@ -162,13 +164,6 @@ class Live implements Connection {
       use: (f) => this.run("use", undefined, () => f(transaction))
     }
   }
-
-  /** The SDK makes a session anonymous whose token it cannot renew; nobody is told but by this event. */
-  private watchIdentity(opened: Opened): void {
-    opened.session.subscribe("auth", (tokens) => {
-      if (tokens === null && this.opened === opened && !opened.ledger.isEnded && this.using === 0) this.lose()
-    })
-  }
 }
 
 const liveOf = (connection: Connection): Live => connection as Live
@@ -193,7 +188,7 @@ const queryOn =
 /** Opens a session. Whoever gets it is told in the same step in which it is there: none is lost to an interruption in between. */
 const openOn = (
   handle: Handle,
-  template: Template,
+  openSession: OpenSession,
   got: (opened: Opened) => void
 ): Effect.Effect<void, SurrealDbError> =>
   Effect.flatMap(runInContext, (run) =>
@@ -201,23 +196,21 @@ const openOn = (
       let isWanted = true
       const forget = handle.onLost(() => resume(Effect.fail(closed("session"))))
       if (handle.isLost) return
-      template(handle, run)
-        .then((first) => first.forkSession())
-        .then(
-          (session) => {
-            forget()
-            // What signed it in and chose its database is not what a borrower has done.
-            handle.forget(session.session)
-            const opened = { session, ledger: handle.ledgerOf(session.session) }
-            if (!isWanted) return void end(handle, opened)
-            got(opened)
-            resume(Effect.void)
-          },
-          (error: unknown) => {
-            forget()
-            resume(Effect.fail(fromDriver("session", error)))
-          }
-        )
+      openSession(handle, run).then(
+        (session) => {
+          forget()
+          // What signed it in and chose its database is not what a borrower has done.
+          handle.forget(session.session)
+          const opened = { session, ledger: handle.ledgerOf(session.session) }
+          if (!isWanted) return void end(handle, opened)
+          got(opened)
+          resume(Effect.void)
+        },
+        (error: unknown) => {
+          forget()
+          resume(Effect.fail(fromDriver("session", error)))
+        }
+      )
       return Effect.sync(() => {
         isWanted = false
         forget()
@@ -246,15 +239,15 @@ const leave = async (handle: Handle, { session }: Opened): Promise<void> => {
 /** Makes a connection on an open handle. `close` ends it with the scope. */
 export const connectOn = (
   handle: Handle,
-  template: Template,
+  openSession: OpenSession,
   close: (connection: Connection) => Effect.Effect<void>
 ): Effect.Effect<Connection, SurrealDbError, Scope.Scope> =>
   Effect.suspend(() => {
     let live: Live | undefined = undefined
     // Registered first: a session may arrive when nobody waits for it any more.
     const closing = Effect.addFinalizer(() => Effect.suspend(() => (live === undefined ? Effect.void : close(live))))
-    const opening = openOn(handle, template, (opened) => {
-      live = new Live(handle, template, opened)
+    const opening = openOn(handle, openSession, (opened) => {
+      live = new Live(handle, openSession, opened)
     })
     return Effect.andThen(
       closing,
@@ -281,7 +274,7 @@ export const reset = (connection: Connection): Effect.Effect<void, SurrealDbErro
   Effect.suspend(() => {
     const live = liveOf(connection)
     return Effect.andThen(
-      openOn(live.handle, live.template, (opened) => live.swap(opened)),
+      openOn(live.handle, live.openSession, (opened) => live.swap(opened)),
       live.run("reset", undefined, () => endFormer(live))
     )
   })
