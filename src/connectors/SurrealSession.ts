@@ -53,6 +53,25 @@ const noop = (): void => {}
 interface Opened {
   readonly session: SurrealSession
   readonly ledger: Ledger
+  /** Sessions that its borrower has made from it. They end with it. */
+  readonly forks: Array<Opened>
+}
+
+/** A session of ours from now on. */
+const own = (handle: Handle, session: SurrealSession): Opened => {
+  // What signed it in and chose its database is not what a borrower has done.
+  handle.forget(session.session)
+  const opened: Opened = { session, ledger: handle.ledgerOf(session.session), forks: [] }
+  const fork = session.forkSession.bind(session)
+  session.forkSession = async () => {
+    opened.ledger.isTouched = true
+    const made = await fork()
+    const forked = own(handle, made)
+    if (opened.ledger.isEnded) await end(handle, forked)
+    else opened.forks.push(forked)
+    return made
+  }
+  return opened
 }
 
 class Live implements Connection {
@@ -199,9 +218,7 @@ const openOn = (
       openSession(handle, run).then(
         (session) => {
           forget()
-          // What signed it in and chose its database is not what a borrower has done.
-          handle.forget(session.session)
-          const opened = { session, ledger: handle.ledgerOf(session.session) }
+          const opened = own(handle, session)
           if (!isWanted) return void end(handle, opened)
           got(opened)
           resume(Effect.void)
@@ -223,9 +240,14 @@ const openOn = (
  * Failures say that something had ended before.
  */
 const end = async (handle: Handle, opened: Opened): Promise<void> => {
-  opened.ledger.isEnded = true
-  await handle.takeAway(opened.ledger)
+  await empty(handle, opened)
   await leave(handle, opened)
+}
+
+/** Takes away what the server keeps when only the session goes. */
+const empty = async (handle: Handle, { forks, ledger }: Opened): Promise<void> => {
+  ledger.isEnded = true
+  await Promise.all([handle.takeAway(ledger), ...forks.map((fork) => end(handle, fork))])
 }
 
 /** The server answers these when nothing runs in the session any more. */
@@ -286,10 +308,8 @@ export const reset = (connection: Connection): Effect.Effect<void, SurrealDbErro
 const endFormer = ({ former, handle }: Live): Promise<unknown> =>
   Promise.all(
     [...former].map(async (opened) => {
-      const { ledger } = opened
-      const isBusy = ledger.running > 0
-      ledger.isEnded = true
-      await handle.takeAway(ledger)
+      const isBusy = opened.ledger.running > 0
+      await empty(handle, opened)
       const leaving = leave(handle, opened).then(() => former.delete(opened))
       if (!isBusy) await leaving
     })

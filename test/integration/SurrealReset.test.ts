@@ -116,6 +116,19 @@ onServer("SurrealDb.connector: between two borrowers", () => {
         })
       )
 
+      it.effect("sessions that its borrower has made from it are ended, with what they have left", () =>
+        Effect.gen(function* () {
+          const pool = yield* makePool(single, { mode })
+          yield* onSession(pool, async (session) => {
+            const fork = await session.forkSession()
+            await fork.beginTransaction()
+          })
+          yield* ask(pool, "RETURN 1")
+          const { sessions, transactions } = yield* counts
+          assert.deepStrictEqual([sessions, transactions], [1, 0])
+        })
+      )
+
       it.effect("a live query is ended, on the server too", () =>
         Effect.gen(function* () {
           yield* asOwner("DEFINE TABLE IF NOT EXISTS ticker")
