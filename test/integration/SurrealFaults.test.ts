@@ -32,7 +32,7 @@ const config = {
 
 const clients = 20
 /** How long a client waits for its statements. */
-const workTimeout = 400
+const workTimeout = 600
 /** A session that is ended is waited for so long, before its socket is given up. */
 const patience = 1000
 /** For a busy machine. */
