@@ -12,7 +12,7 @@ import {
   createRemoteEngines,
   type Engines,
   type ProvidedAuth,
-  RpcEngine,
+  type RpcEngine,
   type RpcRequest,
   Surreal,
   type SurrealEngine,
@@ -73,6 +73,10 @@ interface Terminable {
 
 const isTerminable = (socket: object): socket is Terminable =>
   hasProperty(socket, "terminate") && typeof socket.terminate === "function"
+
+/** Not by its class: `@surrealdb/node` may bring a copy of the SDK of its own. */
+const sendsRequests = (engine: SurrealEngine): engine is SurrealEngine & RpcEngine =>
+  hasProperty(engine, "send") && typeof engine.send === "function"
 
 export class Handle {
   readonly settings: Settings
@@ -248,7 +252,7 @@ export class Handle {
             // An engine in this process that cannot be opened says so here, and nobody else is told.
             if (this.surreal?.status === "connecting") queueMicrotask(() => this.destroy())
           })
-          if (!(engine instanceof RpcEngine)) {
+          if (!sendsRequests(engine)) {
             throw new Error(
               "this engine hides what its sessions do, as those of `applyDiagnostics`: nobody could clean up after it"
             )
