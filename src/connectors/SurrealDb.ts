@@ -8,57 +8,23 @@ import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { isObject, isString } from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { ConnectionOptions } from "node:tls"
-import type { AnyAuth, CodecOptions, Engines } from "surrealdb"
+import type { CodecOptions, Engines } from "surrealdb"
 import * as Connector from "../Connector.ts"
 import type * as DatabaseConnection from "../DatabaseConnection.ts"
 import { type ConfigProblem, PoolConfigError } from "../PoolError.ts"
-import { classify, isFatal, SurrealDbError } from "./SurrealError.ts"
+import { authenticationOf, type Credentials, isPlainObject, reveal } from "./SurrealCredentials.ts"
+import { classify, isFatal, type SurrealDbError } from "./SurrealError.ts"
 import { type Handle, isRemote, openHandle, type Settings } from "./SurrealHandle.ts"
+import * as Identity from "./SurrealIdentity.ts"
 import * as Session from "./SurrealSession.ts"
 import { SharedHandle } from "./SurrealSharedHandle.ts"
 
+export type { Credentials } from "./SurrealCredentials.ts"
 export { isConflict, SurrealDbError } from "./SurrealError.ts"
 export type { Connection, Queryable } from "./SurrealSession.ts"
-
-type Secret = string | Redacted.Redacted
-
-/**
- * Who one is for the server.
- *
- * - `username` and `password`: a system user, of a database if `namespace` and `database` are given, of a namespace if only that
- *   is, else of the root. With `access`, by that access method.
- * - `access` and `variables`: a record user, in the connector's namespace and database unless others are given.
- * - `access` and `key`: a bearer key.
- * - a redacted text: a token.
- *
- * @category models
- * @since 0.1.0
- */
-export type Credentials =
-  | {
-      readonly username: string
-      readonly password: Secret
-      readonly namespace?: string | undefined
-      readonly database?: string | undefined
-      readonly access?: string | undefined
-    }
-  | {
-      readonly access: string
-      readonly variables: Readonly<Record<string, unknown>>
-      readonly namespace?: string | undefined
-      readonly database?: string | undefined
-    }
-  | {
-      readonly access: string
-      readonly key: Secret
-      readonly namespace?: string | undefined
-      readonly database?: string | undefined
-    }
-  | Redacted.Redacted
 
 /**
  * Who the connections are, and where.
@@ -224,7 +190,7 @@ export const connectorOn = (
   options: SessionOptions
 ): Connector.Connector<Session.Connection, SurrealDbError> => {
   const handle = engine["~effect-pool/SurrealDb/Engine"]
-  const template = Session.templateFor({
+  const openSession = Identity.asIdentity({
     namespace: options.namespace,
     database: options.database,
     authentication: authenticationOf(options.authentication)
@@ -233,7 +199,7 @@ export const connectorOn = (
     options,
     place: placeOf(handle.settings.url),
     problems: sessionProblems(options),
-    connect: Session.connectOn(handle, template, Session.endSession),
+    connect: Session.connectOn(handle, openSession, Session.endSession),
     isAlone: false
   })
 }
@@ -269,9 +235,6 @@ export const connectorOn = (
 export const queries: DatabaseConnection.Options<Session.Connection, ReadonlyArray<unknown>, SurrealDbError> = {
   query: (connection, sql, params) => connection.query(sql, bindingsOf(params))
 }
-
-const isPlainObject = (u: unknown): u is Readonly<Record<string, unknown>> =>
-  isObject(u) && Object.getPrototypeOf(u) === Object.prototype
 
 const bindingsOf = (params: ReadonlyArray<unknown> = []): Readonly<Record<string, unknown>> => {
   const [first] = params
@@ -324,15 +287,11 @@ const engineLinger = Duration.seconds(1)
 type Connect = Effect.Effect<Session.Connection, SurrealDbError, Scope.Scope>
 
 const connectAlone = (settings: Settings): Connect =>
-  Effect.flatMap(openHandle(settings), (handle) =>
-    Session.connectOn(handle, Session.handleTemplate, Session.leaveSession)
-  )
+  Effect.flatMap(openHandle(settings), (handle) => Session.connectOn(handle, Identity.asHandle, Session.leaveSession))
 
 const connectShared = (settings: Settings): Connect => {
   const shared = new SharedHandle(settings, isRemote(settings.url) ? Duration.zero : engineLinger)
-  return Effect.flatMap(shared.joined, (handle) =>
-    Session.connectOn(handle, Session.handleTemplate, Session.endSession)
-  )
+  return Effect.flatMap(shared.joined, (handle) => Session.connectOn(handle, Identity.asHandle, Session.endSession))
 }
 
 interface Plan {
@@ -364,38 +323,6 @@ const make = ({ connect, isAlone, options, place, problems }: Plan) => {
     classify,
     fatal: isFatal,
     problems
-  })
-}
-
-const reveal = (secret: Secret): string => (isString(secret) ? secret : Redacted.value(secret))
-
-/** What the SDK takes: without the wrappers of secrets, and without what is not given. */
-const revealed = (credentials: Credentials): AnyAuth | string => {
-  if (Redacted.isRedacted(credentials)) return Redacted.value(credentials)
-  const plain = (value: unknown): unknown =>
-    Redacted.isRedacted(value)
-      ? Redacted.value(value)
-      : isPlainObject(value)
-        ? Object.fromEntries(Object.entries(value).map(([key, part]) => [key, plain(part)]))
-        : value
-  const given = Object.entries(credentials).filter(([, value]) => value !== undefined)
-  return Object.fromEntries(given.map(([key, value]) => [key, plain(value)])) as unknown as AnyAuth
-}
-
-const authenticationOf = (
-  given: SessionOptions["authentication"]
-): Effect.Effect<AnyAuth | string, SurrealDbError> | undefined => {
-  if (given === undefined) return undefined
-  if (!Effect.isEffect(given)) return Effect.sync(() => revealed(given))
-  return Effect.mapBoth(given, {
-    onSuccess: revealed,
-    onFailure: (cause) =>
-      new SurrealDbError({
-        operation: "connect",
-        kind: "Credentials",
-        text: "the effect that gives the credentials has failed",
-        cause
-      })
   })
 }
 

@@ -12,7 +12,7 @@ import {
   createRemoteEngines,
   type Engines,
   type ProvidedAuth,
-  RpcEngine,
+  type RpcEngine,
   type RpcRequest,
   Surreal,
   type SurrealEngine,
@@ -47,6 +47,10 @@ export class Ledger {
   readonly liveQueries = new Map<string, Uuid>()
   /** The session is being ended, or has been: what a late answer adds is taken away too. */
   isEnded = false
+  /** Functions of the borrower that are running with the session. */
+  using = 0
+  /** What is done when the SDK can no longer renew the session's token. */
+  onExpiry = (): void => {}
 
   /** Nothing is left on the server that does not go with the session. */
   get isEmpty(): boolean {
@@ -60,6 +64,8 @@ export class Ledger {
 
 const touching = new Set(["use", "let", "unset", "signin", "signup", "authenticate", "refresh", "invalidate", "reset"])
 
+const identifying = new Set(["signin", "signup", "authenticate", "refresh"])
+
 /** `ws` has this; the platform's own has not. */
 interface Terminable {
   readonly terminate: () => void
@@ -68,12 +74,18 @@ interface Terminable {
 const isTerminable = (socket: object): socket is Terminable =>
   hasProperty(socket, "terminate") && typeof socket.terminate === "function"
 
+/** Not by its class: `@surrealdb/node` may bring a copy of the SDK of its own. */
+const sendsRequests = (engine: SurrealEngine): engine is SurrealEngine & RpcEngine =>
+  hasProperty(engine, "send") && typeof engine.send === "function"
+
 export class Handle {
   readonly settings: Settings
   /** Set by `opened`. */
   surreal: Surreal | undefined = undefined
   engine: SurrealEngine | undefined = undefined
   isLost = false
+  /** The session that was attached last. A session whose making fails has no other trace. */
+  attached: Uuid | undefined = undefined
   private readonly sockets = new Set<WebSocket>()
   private readonly ledgers = new Map<string, Ledger>()
   private readonly listeners = new Set<() => void>()
@@ -89,7 +101,7 @@ export class Handle {
    * heard too, and whoever gives this up ends what was begun.
    */
   readonly opened: Effect.Effect<void, SurrealDbError> = Effect.suspend(() =>
-    Effect.flatMap(Effect.all([websocketOf(this.settings), enginesOf(this.settings)]), ([websocketImpl, engines]) =>
+    Effect.flatMap(this.parts, ([websocketImpl, engines, run]) =>
       Effect.callback<void, SurrealDbError>((resume) => {
         const { authentication, codecOptions, database, namespace, url, versionCheck } = this.settings
         if (this.isLost) return resume(Effect.fail(closed("connect")))
@@ -101,8 +113,6 @@ export class Handle {
         })
         this.surreal = surreal
         surreal.subscribe("disconnected", () => this.lose())
-        // The session that all others are made from has lost its identity, or is about to: they would follow.
-        surreal.subscribe("auth", (tokens) => tokens === null && this.destroy())
         let given: unknown = undefined
         const connected = surreal.connect(url, {
           namespace,
@@ -113,7 +123,7 @@ export class Handle {
             ? {}
             : {
                 authentication: () =>
-                  Effect.runPromise(authentication).then((credentials) => {
+                  run(authentication).then((credentials) => {
                     given = credentials
                     // The SDK passes any credentials on, and has a type for some of them.
                     return credentials as ProvidedAuth
@@ -123,9 +133,6 @@ export class Handle {
         connected.then(
           () => {
             unsubscribe()
-            surreal.subscribe("error", (error) => {
-              if (error.name === "AuthenticationError") this.destroy()
-            })
             resume(Effect.void)
           },
           (error: unknown) => {
@@ -141,6 +148,10 @@ export class Handle {
       })
     )
   )
+
+  private get parts() {
+    return Effect.all([websocketOf(this.settings), enginesOf(this.settings), runInContext])
+  }
 
   /** Says goodbye, and does not wait long for an answer. */
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
@@ -241,7 +252,12 @@ export class Handle {
             // An engine in this process that cannot be opened says so here, and nobody else is told.
             if (this.surreal?.status === "connecting") queueMicrotask(() => this.destroy())
           })
-          if (engine instanceof RpcEngine) this.watchRequests(engine)
+          if (!sendsRequests(engine)) {
+            throw new Error(
+              "this engine hides what its sessions do, as those of `applyDiagnostics`: nobody could clean up after it"
+            )
+          }
+          this.watchRequests(engine)
           return engine
         }
       ])
@@ -252,6 +268,10 @@ export class Handle {
   private watchRequests(engine: RpcEngine): void {
     const send = engine.send.bind(engine) as (request: RpcRequest) => Promise<unknown>
     const watchedSend = (request: RpcRequest): Promise<unknown> => {
+      if (request.method === "attach") this.attached = request.session
+      if (request.method === "invalidate" && !this.mayInvalidate(request.session)) {
+        return Promise.reject(new Error("a session keeps its identity until it is ended"))
+      }
       const answer = send(request)
       if (request.method === "ping") {
         // The SDK pings from a timer and waits for nothing: unheard, a failure would end the process.
@@ -268,11 +288,26 @@ export class Handle {
           noteAnswer(ledger, request, result)
           if (ledger.isEnded) void this.takeAway(ledger)
         },
-        () => ledger.running--
+        () => {
+          ledger.running--
+          // Nobody has asked for it but the SDK, when the token was about to expire.
+          if (identifying.has(request.method) && !ledger.isEnded && ledger.using === 0) ledger.onExpiry()
+        }
       )
       return answer
     }
     engine.send = watchedSend as typeof engine.send
+  }
+
+  /**
+   * The SDK makes a session anonymous whose token it cannot renew, and an engine in this process takes nobody for its owner. Only a
+   * borrower may do that, and whoever ends the session.
+   */
+  private mayInvalidate(session: Uuid | undefined): boolean {
+    const ledger = this.ledgers.get(String(session))
+    if (ledger !== undefined && (ledger.isEnded || ledger.using > 0)) return true
+    ledger?.onExpiry()
+    return false
   }
 
   /** The same WebSocket, which we can end, and which says why it could not connect. */
@@ -312,6 +347,9 @@ const noteAnswer = (ledger: Ledger, { method, params }: RpcRequest, result: unkn
     }
   }
 }
+
+/** Runs effects for the SDK, with the services that are here. */
+export const runInContext = Effect.map(Effect.context(), (context) => Effect.runPromiseWith(context))
 
 /** Whether a URL is that of a server, and not of an engine in this process. */
 export const isRemote = (url: string): boolean => /^wss?:/i.test(url)

@@ -1,10 +1,10 @@
 /** A session with a server: what its borrowers hold, and what is done with it between two of them. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { isString } from "effect/Predicate"
-import type { AnyAuth, SurrealQueryable, SurrealSession, SurrealTransaction } from "surrealdb"
+import type { SurrealQueryable, SurrealSession, SurrealTransaction } from "surrealdb"
 import { closed, fromDriver, type SurrealDbError } from "./SurrealError.ts"
-import type { Handle, Ledger } from "./SurrealHandle.ts"
+import { type Handle, type Ledger, runInContext } from "./SurrealHandle.ts"
+import type { OpenSession } from "./SurrealIdentity.ts"
 
 /**
  * Where statements run: a connection, or a transaction on one.
@@ -22,8 +22,8 @@ export interface Queryable<out Q extends SurrealQueryable> {
     bindings?: Readonly<Record<string, unknown>>
   ) => Effect.Effect<Results, SurrealDbError>
   /**
-   * Does anything else with the SDK: `use((session) => session.select(new RecordId("order", 7)))`. What the function is given is of
-   * no use any more once the connection is returned.
+   * Does anything else with the SDK: `use((session) => session.select(new RecordId("order", 7)))`. Do not keep what the function is
+   * given: the next borrower may have the same session.
    */
   readonly use: <A>(f: (queryable: Q) => PromiseLike<A>) => Effect.Effect<A, SurrealDbError>
 }
@@ -53,27 +53,44 @@ const noop = (): void => {}
 interface Opened {
   readonly session: SurrealSession
   readonly ledger: Ledger
+  /** Sessions that its borrower has made from it. They end with it. */
+  readonly forks: Array<Opened>
+}
+
+/** A session of ours from now on. */
+const own = (handle: Handle, session: SurrealSession): Opened => {
+  // What signed it in and chose its database is not what a borrower has done.
+  handle.forget(session.session)
+  const opened: Opened = { session, ledger: handle.ledgerOf(session.session), forks: [] }
+  const fork = session.forkSession.bind(session)
+  session.forkSession = async () => {
+    opened.ledger.isTouched = true
+    const made = await fork()
+    const forked = own(handle, made)
+    if (opened.ledger.isEnded) await end(handle, forked)
+    else opened.forks.push(forked)
+    return made
+  }
+  return opened
 }
 
 class Live implements Connection {
   readonly handle: Handle
-  readonly template: Template
+  readonly openSession: OpenSession
   opened: Opened
   /** Sessions that it had before and that have not been ended yet. */
   readonly former = new Set<Opened>()
   /** It is no use any more: the handle is gone, or the session is somebody else's, or it is closed. */
   isLost = false
-  /** Functions of the borrower that are running: what the session becomes meanwhile is the borrower's doing. */
-  private using = 0
   private readonly listeners = new Set<() => void>()
   private readonly leaveHandle: () => void
 
-  constructor(handle: Handle, template: Template, opened: Opened) {
+  constructor(handle: Handle, openSession: OpenSession, opened: Opened) {
     this.handle = handle
-    this.template = template
+    this.openSession = openSession
     this.opened = opened
     this.leaveHandle = handle.onLost(() => this.lose())
-    this.watchIdentity(opened)
+    opened.ledger.onExpiry = () => this.lose()
   }
 
   readonly query: Connection["query"] = <Results extends ReadonlyArray<unknown>>(
@@ -83,10 +100,14 @@ class Live implements Connection {
 
   readonly use: Connection["use"] = (f) =>
     Effect.suspend(() => {
-      const { session } = this.opened
+      const { ledger, session } = this.opened
       return this.run("use", undefined, async () => {
-        this.using++
-        return Promise.resolve(f(session)).finally(() => this.using--)
+        ledger.using++
+        try {
+          return await f(session)
+        } finally {
+          ledger.using--
+        }
       })
     })
 
@@ -113,7 +134,7 @@ class Live implements Connection {
   swap(opened: Opened): void {
     this.former.add(this.opened)
     this.opened = opened
-    this.watchIdentity(opened)
+    opened.ledger.onExpiry = () => this.lose()
   }
 
   onLost(listener: () => void): () => void {
@@ -162,13 +183,6 @@ class Live implements Connection {
       use: (f) => this.run("use", undefined, () => f(transaction))
     }
   }
-
-  /** The SDK makes a session anonymous whose token it cannot renew; nobody is told but by this event. */
-  private watchIdentity(opened: Opened): void {
-    opened.session.subscribe("auth", (tokens) => {
-      if (tokens === null && this.opened === opened && !opened.ledger.isEnded && this.using === 0) this.lose()
-    })
-  }
 }
 
 const liveOf = (connection: Connection): Live => connection as Live
@@ -190,81 +204,21 @@ const queryOn =
     return answers.map((answer) => (answer.success ? answer.result : undefined)) as unknown as Results
   }
 
-/** The session of a handle that all others are copies of. No borrower ever has it. */
-export type Template = (handle: Handle) => Promise<SurrealSession>
-
-/** The handle's own: who opened it is who everybody is. */
-export const handleTemplate: Template = (handle) => Promise.resolve(handle.surreal!)
-
-/** Who sessions are, where that is not who opened the handle. */
-export interface Identity {
-  readonly namespace: string
-  readonly database: string
-  readonly authentication: Effect.Effect<AnyAuth | string, SurrealDbError> | undefined
-}
-
-/**
- * A first session for an identity on each handle, signed in once: a password costs the server tens of milliseconds, and a copy
- * takes the token.
- */
-export const templateFor = ({ authentication, database, namespace }: Identity): Template => {
-  const firsts = new WeakMap<Handle, Promise<SurrealSession>>()
-  const open = async ({ surreal }: Handle): Promise<SurrealSession> => {
-    // Who is nobody of his own is who opened the handle.
-    const session = await (authentication === undefined ? surreal!.forkSession() : surreal!.newSession())
-    try {
-      await session.use({ namespace, database })
-      if (authentication !== undefined) await signIn(session, await Effect.runPromise(authentication))
-    } catch (error) {
-      await session.closeSession().catch(noop)
-      throw error
-    }
-    return session
-  }
-  return (handle) => {
-    const known = firsts.get(handle)
-    if (known !== undefined) return known
-    const opening = open(handle)
-    firsts.set(handle, opening)
-    const forget = (): void => {
-      if (firsts.get(handle) === opening) firsts.delete(handle)
-    }
-    // The next one who asks signs in again: a secret may have been rotated, and a token may have expired.
-    opening.then((session) => {
-      session.subscribe("auth", (tokens) => {
-        if (tokens === null) forget()
-      })
-    }, forget)
-    return opening
-  }
-}
-
-const signIn = async (session: SurrealSession, credentials: AnyAuth | string): Promise<unknown> => {
-  try {
-    return await (isString(credentials) ? session.authenticate(credentials) : session.signin(credentials))
-  } catch (error) {
-    throw fromDriver("session", error, credentials)
-  }
-}
-
 /** Opens a session. Whoever gets it is told in the same step in which it is there: none is lost to an interruption in between. */
 const openOn = (
   handle: Handle,
-  template: Template,
+  openSession: OpenSession,
   got: (opened: Opened) => void
 ): Effect.Effect<void, SurrealDbError> =>
-  Effect.callback((resume) => {
-    let isWanted = true
-    const forget = handle.onLost(() => resume(Effect.fail(closed("session"))))
-    if (handle.isLost) return
-    template(handle)
-      .then((first) => first.forkSession())
-      .then(
+  Effect.flatMap(runInContext, (run) =>
+    Effect.callback((resume) => {
+      let isWanted = true
+      const forget = handle.onLost(() => resume(Effect.fail(closed("session"))))
+      if (handle.isLost) return
+      openSession(handle, run).then(
         (session) => {
           forget()
-          // What signed it in and chose its database is not what a borrower has done.
-          handle.forget(session.session)
-          const opened = { session, ledger: handle.ledgerOf(session.session) }
+          const opened = own(handle, session)
           if (!isWanted) return void end(handle, opened)
           got(opened)
           resume(Effect.void)
@@ -274,20 +228,26 @@ const openOn = (
           resume(Effect.fail(fromDriver("session", error)))
         }
       )
-    return Effect.sync(() => {
-      isWanted = false
-      forget()
+      return Effect.sync(() => {
+        isWanted = false
+        forget()
+      })
     })
-  })
+  )
 
 /**
  * Ends a session with everything that it has left: the server keeps its transactions and live queries when it only goes.
  * Failures say that something had ended before.
  */
 const end = async (handle: Handle, opened: Opened): Promise<void> => {
-  opened.ledger.isEnded = true
-  await handle.takeAway(opened.ledger)
+  await empty(handle, opened)
   await leave(handle, opened)
+}
+
+/** Takes away what the server keeps when only the session goes. */
+const empty = async (handle: Handle, { forks, ledger }: Opened): Promise<void> => {
+  ledger.isEnded = true
+  await Promise.all([handle.takeAway(ledger), ...forks.map((fork) => end(handle, fork))])
 }
 
 /** The server answers these when nothing runs in the session any more. */
@@ -301,15 +261,15 @@ const leave = async (handle: Handle, { session }: Opened): Promise<void> => {
 /** Makes a connection on an open handle. `close` ends it with the scope. */
 export const connectOn = (
   handle: Handle,
-  template: Template,
+  openSession: OpenSession,
   close: (connection: Connection) => Effect.Effect<void>
 ): Effect.Effect<Connection, SurrealDbError, Scope.Scope> =>
   Effect.suspend(() => {
     let live: Live | undefined = undefined
     // Registered first: a session may arrive when nobody waits for it any more.
     const closing = Effect.addFinalizer(() => Effect.suspend(() => (live === undefined ? Effect.void : close(live))))
-    const opening = openOn(handle, template, (opened) => {
-      live = new Live(handle, template, opened)
+    const opening = openOn(handle, openSession, (opened) => {
+      live = new Live(handle, openSession, opened)
     })
     return Effect.andThen(
       closing,
@@ -336,7 +296,7 @@ export const reset = (connection: Connection): Effect.Effect<void, SurrealDbErro
   Effect.suspend(() => {
     const live = liveOf(connection)
     return Effect.andThen(
-      openOn(live.handle, live.template, (opened) => live.swap(opened)),
+      openOn(live.handle, live.openSession, (opened) => live.swap(opened)),
       live.run("reset", undefined, () => endFormer(live))
     )
   })
@@ -348,10 +308,8 @@ export const reset = (connection: Connection): Effect.Effect<void, SurrealDbErro
 const endFormer = ({ former, handle }: Live): Promise<unknown> =>
   Promise.all(
     [...former].map(async (opened) => {
-      const { ledger } = opened
-      const isBusy = ledger.running > 0
-      ledger.isEnded = true
-      await handle.takeAway(ledger)
+      const isBusy = opened.ledger.running > 0
+      await empty(handle, opened)
       const leaving = leave(handle, opened).then(() => former.delete(opened))
       if (!isBusy) await leaving
     })
@@ -375,9 +333,11 @@ export const endSession = (connection: Connection): Effect.Effect<void> =>
     const isBusy = opened.ledger.running > 0 || former.size > 0
     let answers = false
     if (isBusy) {
-      void handle.surreal!.version().then(() => {
-        answers = true
-      }, noop)
+      void Promise.resolve()
+        .then(() => handle.surreal!.version())
+        .then(() => {
+          answers = true
+        }, noop)
     }
     const ending = Effect.callback<void>((resume) => {
       const done = (): void => resume(Effect.void)

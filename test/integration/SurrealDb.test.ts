@@ -1,11 +1,11 @@
 /** Connecting to SurrealDB: who one is, what a failure means, what is told of it, limits, TLS, and many callers at once. */
 import { createNodeEngines } from "@surrealdb/node"
 import { assert, describe, it, layer } from "@effect/vitest"
-import { ConfigProvider, Effect, Redacted, Ref } from "effect"
+import { ConfigProvider, Effect, Fiber, Redacted, Ref } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { type DriverContext, Surreal, type SurrealEngine } from "surrealdb"
+import { applyDiagnostics, type DriverContext, Surreal, type SurrealEngine } from "surrealdb"
 import { WebSocket } from "ws"
 import * as ConnectionPool from "../../src/ConnectionPool.ts"
 import * as SurrealDb from "../../src/connectors/SurrealDb.ts"
@@ -95,7 +95,7 @@ describe("SurrealDb.connector: what is wrong with it", () => {
 })
 
 onServer("SurrealDb.connector", () => {
-  describe("in this process", () => {
+  describe.concurrent("in this process", () => {
     it.live("keeps a database in memory while its only connection is replaced", () =>
       Effect.gen(function* () {
         const connector = SurrealDb.connector({ url: "mem://", ...place })
@@ -142,6 +142,63 @@ onServer("SurrealDb.connector", () => {
         const identities = [yield* ask(viewers, "RETURN $token.ID"), yield* ask(owners, "RETURN $token.ID ?? NONE")]
         assert.deepStrictEqual([seen, identities], [[1], ["viewer", undefined]])
       }).pipe(Effect.scoped, Effect.provide(silent))
+    )
+
+    it.live("makes nobody the owner of the engine whose token has expired, neither held nor replaced", () =>
+      Effect.gen(function* () {
+        const engine = yield* SurrealDb.open({ url: "mem://", ...place })
+        const owners = yield* ConnectionPool.make(SurrealDb.connectorOn(engine, place), single)
+        yield* ask(
+          owners,
+          "DEFINE USER fleeting ON DATABASE PASSWORD 'secret-word' ROLES VIEWER DURATION FOR TOKEN 1s, FOR SESSION 1h"
+        )
+        const authentication = { ...place, username: "fleeting", password: "secret-word" }
+        const viewers = yield* ConnectionPool.make(SurrealDb.connectorOn(engine, { ...place, authentication }), single)
+        const whoAmI = "RETURN $token.ID ?? 'the owner'"
+        const held = ConnectionPool.use(viewers, (connection) =>
+          eventually(valueOf(connection, whoAmI), (identity) => identity !== "fleeting")
+        )
+        const error = yield* Effect.flip(held)
+        const after = yield* ask(viewers, whoAmI)
+        assert.deepInclude(error, { _tag: "SurrealDbError", kind: "Closed" })
+        assert.strictEqual(after, "fleeting")
+      }).pipe(Effect.scoped, Effect.provide(silent))
+    )
+
+    it.live("signs in anew where a token is not taken any more, and leaves no session of what fails", () =>
+      Effect.gen(function* () {
+        let raw: SurrealEngine | undefined = undefined
+        const mem = (context: DriverContext) => (raw = createNodeEngines()["mem"]!(context))
+        const engine = yield* SurrealDb.open({ url: "mem://", ...place, engines: { mem } })
+        const owners = yield* ConnectionPool.make(SurrealDb.connectorOn(engine, place), single)
+        const define = (password: string) =>
+          ask(owners, `DEFINE USER OVERWRITE viewer ON DATABASE PASSWORD '${password}' ROLES VIEWER`)
+        yield* define("old")
+        const secret = yield* Ref.make("old")
+        const authentication = Effect.map(Ref.get(secret), (password) => ({ ...place, username: "viewer", password }))
+        const connector = SurrealDb.connectorOn(engine, { ...place, authentication })
+        const sessions = Effect.promise(async () => (await raw!.sessions()).length)
+        const whoAmI = Effect.scoped(
+          Effect.flatMap(connector.connect, (connection) => valueOf(connection, "RETURN $token.ID"))
+        )
+        const first = yield* whoAmI
+        const before = yield* sessions
+        yield* define("new")
+        const error = yield* Effect.flip(whoAmI)
+        const left = (yield* sessions) - before
+        yield* Ref.set(secret, "new")
+        assert.deepInclude(error, { detail: "InvalidAuth" })
+        assert.deepStrictEqual([first, left, yield* whoAmI], ["viewer", 0, "viewer"])
+      }).pipe(Effect.scoped, Effect.provide(silent))
+    )
+
+    it.live("refuses engines that hide what their sessions do", () =>
+      Effect.gen(function* () {
+        const engines = applyDiagnostics(createNodeEngines(), () => {})
+        const error = yield* connectFailure({ url: "mem://", ...place, engines })
+        assert.strictEqual(kindOf(error), "permanent")
+        assert.include(error.message, "applyDiagnostics")
+      })
     )
 
     it.live("a wrong password on an engine is a permanent failure, and is not shown", () =>
@@ -439,7 +496,8 @@ onServer("SurrealDb.connector", () => {
     }
   })
 
-  describe("on a server of another kind", () => {
+  // Each has a server of its own, and waits for it.
+  describe.concurrent("on a server of another kind", () => {
     it.live("is not kept waiting by one that answers nothing, and leaves it alone", () =>
       Effect.gen(function* () {
         const server = yield* SurrealServer.make({ isMute: true })
@@ -454,19 +512,21 @@ onServer("SurrealDb.connector", () => {
       Effect.gen(function* () {
         const server = yield* SurrealServer.make({ maxSockets: 3 })
         const connector = SurrealDb.connector({ url: server.url, ...place, authentication: root(server.password) })
-        const pool = yield* ConnectionPool.make(connector, { maxConnections: 8, acquireTimeout: "10 seconds" })
-        const numbers = Array.from({ length: 50 }, (_, n) => n)
-        const answers = yield* Effect.forEach(
-          numbers,
-          (n) =>
-            ConnectionPool.use(pool, (connection) =>
-              Effect.map(connection.query("SLEEP 5ms; RETURN $n", { n }), ([, m]) => m)
-            ),
-          { concurrency: "unbounded" }
+        const pool = yield* ConnectionPool.make(connector, { minConnections: 1, maxConnections: 8 })
+        const numbers = [1, 2, 3]
+        const held = yield* Effect.forEach(numbers, () => ConnectionPool.acquire(pool), { concurrency: 3 }).pipe(
+          Effect.andThen(
+            Effect.gen(function* () {
+              const fourth = yield* Effect.forkChild(ask(pool, "RETURN 4"))
+              const status = ConnectionPool.status(pool)
+              const { lastFailure } = yield* eventually(status, ({ limit }) => limit < 8)
+              return { fourth, lastFailure }
+            })
+          ),
+          Effect.scoped
         )
-        const { lastFailure, limit } = yield* ConnectionPool.status(pool)
-        assert.deepStrictEqual([answers, lastFailure?.kind ?? "overloaded"], [numbers, "overloaded"])
-        assert.isBelow(limit, 8)
+        const answer = yield* Fiber.join(held.fourth)
+        assert.deepStrictEqual([held.lastFailure?.reason, answer], ["too_many_connections", 4])
       }).pipe(Effect.scoped, Effect.provide(silent))
     )
 

@@ -9,9 +9,9 @@ import type { Input } from "../../src/PoolConfig.ts"
 import type { AcquireError } from "../../src/PoolError.ts"
 import type { PoolStatus } from "../../src/PoolStatus.ts"
 import { eventually } from "../support/Eventually.ts"
-import type { Counts, SurrealServerError } from "../support/SurrealServer.ts"
+import * as SurrealServer from "../support/SurrealServer.ts"
 import * as TcpProxy from "../support/TcpProxy.ts"
-import { asOwner, type Connection, live, makePool, type Mode, modes, onServer, Server, serverWith } from "./Surreal.ts"
+import { asOwner, type Connection, live, makePool, type Mode, modes, onServer, Server } from "./Surreal.ts"
 
 type Pool = ConnectionPool.ConnectionPool<Connection>
 
@@ -24,15 +24,15 @@ const config = {
   acquireTimeout: 2000,
   // Checking a password takes a busy server long.
   connectTimeout: 1500,
-  checkTimeout: 400,
-  resetTimeout: 400,
+  checkTimeout: 300,
+  resetTimeout: 300,
   unavailableAfter: 400,
   retry
 } satisfies Input
 
 const clients = 20
 /** How long a client waits for its statements. */
-const workTimeout = 500
+const workTimeout = 600
 /** A session that is ended is waited for so long, before its socket is given up. */
 const patience = 1000
 /** For a busy machine. */
@@ -62,14 +62,26 @@ interface Story {
   readonly attempts: ReadonlyArray<number>
   /** The pool and the server at rest after the load. */
   readonly status: PoolStatus
-  readonly counts: Counts
+  readonly counts: SurrealServer.Counts
   /** How many records each transaction has left. */
   readonly records: ReadonlyMap<number, number>
 }
 
-class Played extends Context.Service<Played, Story>()("test/Surreal/Played") {}
+class Played extends Context.Service<Played, Readonly<Record<Mode, Story>>>()("test/Surreal/Played") {}
 
-type Fault = (proxy: TcpProxy.TcpProxy) => Effect.Effect<unknown, SurrealServerError, Server | Scope.Scope>
+/** Most of a story is waiting, so one is played in each mode at the same time, on a server each. */
+class Servers extends Context.Service<Servers, Readonly<Record<Mode, SurrealServer.SurrealServer>>>()(
+  "test/Surreal/Servers"
+) {
+  static readonly layer = Layer.effect(
+    Servers,
+    Effect.all({ socketPerConnection: SurrealServer.make(), sharedSocket: SurrealServer.make() }, { concurrency: 2 })
+  )
+}
+
+type Fault = (
+  proxy: TcpProxy.TcpProxy
+) => Effect.Effect<unknown, SurrealServer.SurrealServerError, Server | Scope.Scope>
 
 /** A client that bounds all of it at once, the wait for a connection included: the pool sees it interrupted. */
 const query = (pool: Pool, nonce: number) =>
@@ -180,6 +192,13 @@ const play = Effect.fnUntraced(function* (mode: Mode, fault: Fault) {
   return story
 })
 
+const playBoth = (fault: Fault) =>
+  Effect.flatMap(Servers, (servers) => {
+    const playIn = (mode: Mode) => Effect.provideService(play(mode, fault), Server, servers[mode])
+    const both = { socketPerConnection: playIn("socketPerConnection"), sharedSocket: playIn("sharedSocket") }
+    return Effect.all(both, { concurrency: 2 })
+  })
+
 const killAndRestart: Fault = () =>
   Effect.gen(function* () {
     const server = yield* Server
@@ -191,11 +210,11 @@ const killAndRestart: Fault = () =>
     })
     // Whatever the test finds, there must be a server for the next one.
     yield* Effect.acquireRelease(server.kill, () => Effect.orDie(restart))
-    yield* Effect.sleep(600)
+    yield* Effect.sleep(200)
     yield* restart
   })
 
-const drops = 5
+const drops = 3
 
 const dropRepeatedly: Fault = () =>
   Effect.gen(function* () {
@@ -205,7 +224,7 @@ const dropRepeatedly: Fault = () =>
   }).pipe(Effect.repeat({ times: drops - 1 }))
 
 /** So long that everything that waits for the server has given it up. */
-const silence = workTimeout + config.resetTimeout + patience + config.unavailableAfter + 200
+const silence = workTimeout + config.resetTimeout + patience + config.unavailableAfter + 100
 
 const freezeAndThaw: Fault = () =>
   Effect.gen(function* () {
@@ -291,59 +310,70 @@ const permitted = new Set<Outcome>([
 const recoversWithin = config.connectTimeout + retry.max + grace
 
 onServer("SurrealDb.connector: under load", () => {
-  for (const mode of modes) {
-    layer(serverWith(), live)(`with mode: "${mode}"`, (it) => {
-      for (const [name, { attempts, fault, met }] of Object.entries(faults)) {
-        it.layer(Layer.effect(Played, play(mode, fault)), { timeout: "30 seconds" })(name, (it) => {
-          it.effect("gives every caller its own answer or a typed error", () =>
+  layer(Servers.layer, live)("", (it) => {
+    for (const [name, { attempts, fault, met }] of Object.entries(faults)) {
+      it.layer(Layer.effect(Played, playBoth(fault)), { timeout: "30 seconds" })(name, (it) => {
+        for (const mode of modes) {
+          const story = Effect.map(Played, (stories) => stories[mode])
+          const promise = (what: string, test: Effect.Effect<void, never, Played>) =>
+            it.effect(`with mode: "${mode}", ${what}`, () => test)
+
+          promise(
+            "gives every caller its own answer or a typed error",
             Effect.gen(function* () {
-              const { calls } = yield* Played
+              const { calls } = yield* story
               const unexpected = calls.filter(({ outcome }) => !permitted.has(outcome))
               assert.deepStrictEqual(unexpected, [])
             })
           )
 
-          it.effect("lets callers feel it", () =>
+          promise(
+            "lets callers feel it",
             Effect.gen(function* () {
-              const { calls } = yield* Played
+              const { calls } = yield* story
               assert.includeMembers([...new Set(calls.map(({ outcome }) => outcome))], [...met])
             })
           )
 
-          it.effect("lets nobody wait beyond the timeouts", () =>
+          promise(
+            "lets nobody wait beyond the timeouts",
             Effect.gen(function* () {
-              const { calls } = yield* Played
+              const { calls } = yield* story
               const longest = Math.max(...calls.map(({ millis }) => millis))
               assert.isAtMost(longest, config.acquireTimeout + workTimeout + grace)
             })
           )
 
-          it.effect("serves every client again soon after its end", () =>
+          promise(
+            "serves every client again soon after its end",
             Effect.gen(function* () {
-              const { endedAt, recoveredAt } = yield* Played
+              const { endedAt, recoveredAt } = yield* story
               assert.isAtMost(recoveredAt - endedAt, recoversWithin)
             })
           )
 
-          it.effect("fails nobody any more once every client has been served", () =>
+          promise(
+            "fails nobody any more once every client has been served",
             Effect.gen(function* () {
-              const { calls, recoveredAt } = yield* Played
+              const { calls, recoveredAt } = yield* story
               const failed = calls.filter(({ askedAt, outcome }) => askedAt >= recoveredAt && outcome !== "success")
               assert.deepStrictEqual(failed, [])
             })
           )
 
-          it.effect("makes no more attempts to connect than it may", () =>
+          promise(
+            "makes no more attempts to connect than it may",
             Effect.gen(function* () {
-              const story = yield* Played
-              const made = story.attempts.filter((at) => at >= story.beganAt).length
-              assert.isAtMost(made, attempts(story))
+              const played = yield* story
+              const made = played.attempts.filter((at) => at >= played.beganAt).length
+              assert.isAtMost(made, attempts(played))
             })
           )
 
-          it.effect("leaves no half of a transaction behind", () =>
+          promise(
+            "leaves no half of a transaction behind",
             Effect.gen(function* () {
-              const { records } = yield* Played
+              const { records } = yield* story
               assert.deepStrictEqual(
                 [...records].filter(([, count]) => count !== 2),
                 []
@@ -351,9 +381,10 @@ onServer("SurrealDb.connector: under load", () => {
             })
           )
 
-          it.effect("loses no transaction that a client saw committed", () =>
+          promise(
+            "loses no transaction that a client saw committed",
             Effect.gen(function* () {
-              const { calls, records } = yield* Played
+              const { calls, records } = yield* story
               const committed = calls.filter(({ kind, outcome }) => kind === "transaction" && outcome === "success")
               assert.isAbove(committed.length, 50)
               assert.deepStrictEqual(
@@ -363,9 +394,10 @@ onServer("SurrealDb.connector: under load", () => {
             })
           )
 
-          it.effect("leaks nothing", () =>
+          promise(
+            "leaks nothing",
             Effect.gen(function* () {
-              const { acquired, closed, created, inUse, released, total, waiting } = (yield* Played).status
+              const { acquired, closed, created, inUse, released, total, waiting } = (yield* story).status
               assert.deepStrictEqual(
                 { inUse, waiting, released, total },
                 { inUse: 0, waiting: 0, released: acquired, total: created - closed }
@@ -373,9 +405,10 @@ onServer("SurrealDb.connector: under load", () => {
             })
           )
 
-          it.effect("has as many sessions on the server in the end as connections, and nothing open in them", () =>
+          promise(
+            "has as many sessions on the server in the end as connections, and nothing open in them",
             Effect.gen(function* () {
-              const { counts, mode, status } = yield* Played
+              const { counts, mode, status } = yield* story
               assert.deepStrictEqual(counts, {
                 sockets: mode === "sharedSocket" ? 1 : status.total,
                 sessions: status.total,
@@ -384,8 +417,8 @@ onServer("SurrealDb.connector: under load", () => {
               })
             })
           )
-        })
-      }
-    })
-  }
+        }
+      })
+    }
+  })
 })

@@ -116,6 +116,19 @@ onServer("SurrealDb.connector: between two borrowers", () => {
         })
       )
 
+      it.effect("sessions that its borrower has made from it are ended, with what they have left", () =>
+        Effect.gen(function* () {
+          const pool = yield* makePool(single, { mode })
+          yield* onSession(pool, async (session) => {
+            const fork = await session.forkSession()
+            await fork.beginTransaction()
+          })
+          yield* ask(pool, "RETURN 1")
+          const { sessions, transactions } = yield* counts
+          assert.deepStrictEqual([sessions, transactions], [1, 0])
+        })
+      )
+
       it.effect("a live query is ended, on the server too", () =>
         Effect.gen(function* () {
           yield* asOwner("DEFINE TABLE IF NOT EXISTS ticker")
@@ -185,9 +198,18 @@ onServer("SurrealDb.connector: between two borrowers", () => {
         Effect.gen(function* () {
           yield* asOwner("UPSERT counter:1 SET value = 0")
           const pool = yield* makePool({ maxConnections: 2 }, { mode })
+          let written = 0
           const increment = ConnectionPool.use(pool, (connection) =>
             connection.transaction((transaction) =>
-              Effect.andThen(transaction.query("UPDATE counter:1 SET value += 1"), Effect.sleep("50 millis"))
+              Effect.gen(function* () {
+                yield* transaction.query("UPDATE counter:1 SET value += 1")
+                written++
+                // Neither commits before both have written.
+                yield* eventually(
+                  Effect.sync(() => written),
+                  (count) => count === 2
+                )
+              })
             )
           )
           const [one, other] = yield* Effect.all([Effect.result(increment), Effect.result(increment)], {

@@ -29,13 +29,15 @@ const owner = new Surreal({
   }
 })
 await owner.connect(data, { namespace: "app", database: "app" })
-const secret = JSON.stringify(password)
+// Hashed once for all: that is what takes long.
+const [hashed] = await owner.query("RETURN crypto::argon2::generate($password)", { password })
+const hash = String(hashed)
 await owner.query(`
-  DEFINE USER OVERWRITE root ON ROOT PASSWORD ${secret} ROLES OWNER;
-  DEFINE USER OVERWRITE editor ON DATABASE PASSWORD ${secret} ROLES EDITOR DURATION FOR TOKEN 1h;
-  DEFINE USER OVERWRITE viewer ON DATABASE PASSWORD ${secret} ROLES VIEWER;
-  DEFINE USER OVERWRITE fleeting ON ROOT PASSWORD ${secret} ROLES OWNER DURATION FOR TOKEN 2s;
-  DEFINE USER OVERWRITE brief ON ROOT PASSWORD ${secret} ROLES OWNER DURATION FOR TOKEN 1h, FOR SESSION 1s;
+  DEFINE USER OVERWRITE root ON ROOT PASSHASH '${hash}' ROLES OWNER;
+  DEFINE USER OVERWRITE editor ON DATABASE PASSHASH '${hash}' ROLES EDITOR DURATION FOR TOKEN 1h;
+  DEFINE USER OVERWRITE viewer ON DATABASE PASSHASH '${hash}' ROLES VIEWER;
+  DEFINE USER OVERWRITE fleeting ON ROOT PASSHASH '${hash}' ROLES OWNER DURATION FOR TOKEN 2s;
+  DEFINE USER OVERWRITE brief ON ROOT PASSHASH '${hash}' ROLES OWNER DURATION FOR TOKEN 1h, FOR SESSION 1s;
 `)
 
 const anonymous = {
