@@ -90,7 +90,10 @@ const countsOf = (clients: ReadonlyArray<Client>): Counts => {
   }
 }
 
-const bridge = fileURLToPath(new URL("SurrealBridge.mjs", import.meta.url))
+/** Beside this file, or, once this is compiled into `.build`, where it is in the sources. */
+const bridge = ["SurrealBridge.mjs", "../../../test/support/SurrealBridge.mjs"]
+  .map((place) => fileURLToPath(new URL(place, import.meta.url)))
+  .find((file) => fs.existsSync(file))!
 
 const temporaryFolder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "effect-pool-surreal-"))),
