@@ -347,6 +347,16 @@ onServer(
         assert.strictEqual(error._tag, "ConnectError", error.message)
       }))
 
+    test("whom the server has no room for, it tells nothing with TLS: the failure is transient", () =>
+      Effect.gen(function* () {
+        const outside = yield* observer
+        const [, before] = yield* ask<[string, string]>(outside, "CONFIG", "GET", "maxclients")
+        yield* Effect.addFinalizer(() => ask(outside, "CONFIG", "SET", "maxclients", before))
+        yield* ask(outside, "CONFIG", "SET", "maxclients", 1)
+        const error = yield* connectFailure(yield* secureOptions)
+        assert.strictEqual(kindOf(error), "transient", error.message)
+      }))
+
     test("goes on with what it has when the certificate is replaced, and connects again when it is trusted", () =>
       Effect.gen(function* () {
         const outside = yield* observer
