@@ -40,6 +40,8 @@ class Redis extends Context.Service<Redis, { readonly url: string }>()("test/Red
   )
 }
 
+const servers = Layer.merge(Server.layer, Redis.layer)
+
 /** Why an example is not run; `undefined` if it is. */
 const missing = ({ code }: DocExample): string | undefined =>
   code.includes(redisUrl) ? RedisServer.unavailable : undefined
@@ -72,64 +74,61 @@ describe("the examples of the documentation", () => {
     assert.isTrue(docExamples.some(({ place }) => place.startsWith("README.md")))
   })
 
-  layer(Layer.merge(Server.layer, Redis.layer), { timeout: "60 seconds", excludeTestServices: true })(
-    "on a real server",
-    (it) => {
-      it.effect("compile with the strict settings", () =>
+  layer(servers, { timeout: "60 seconds", excludeTestServices: true })("on a real server", (it) => {
+    it.effect("compile with the strict settings", () =>
+      Effect.gen(function* () {
+        const { url } = yield* Server
+        const redis = yield* Redis
+        fs.rmSync(folder, { recursive: true, force: true })
+        fs.mkdirSync(folder, { recursive: true })
+        for (const example of docExamples) write(example, url, redis.url)
+        const settings = {
+          extends: "../../tsconfig.json",
+          compilerOptions: {
+            composite: false,
+            noEmit: true,
+            noUnusedLocals: false,
+            allowImportingTsExtensions: true,
+            rewriteRelativeImportExtensions: false,
+            types: ["node"],
+            paths: {
+              "effect-pool": ["../../src/index.ts"],
+              ...Object.fromEntries(
+                ["Postgres", "Sql", "MySql", "Redis", "Sqlite", "SurrealDb"].map((name) => [
+                  `effect-pool/${name}`,
+                  [`../../src/connectors/${name}.ts`]
+                ])
+              ),
+              "effect-pool/http": ["../../src/http/index.ts"],
+              "effect-pool/laboratory": ["../../src/laboratory/index.ts"],
+              "effect-pool/testing": ["../../src/testing/index.ts"],
+              "effect-pool/*": ["../../src/*.ts"]
+            }
+          },
+          include: ["*.ts"],
+          references: []
+        }
+        fs.writeFileSync(path.join(folder, "tsconfig.json"), JSON.stringify(settings))
+        const tsc = path.join(root, "node_modules", "typescript", "bin", "tsc")
+        const { stdout } = spawnSync(process.execPath, [tsc, "-p", folder], { encoding: "utf8" })
+        assert.strictEqual(stdout, "")
+      })
+    )
+
+    for (const example of docExamples) {
+      const gives = example.expected === undefined ? "" : ` and gives ${example.expected}`
+      const reason = missing(example)
+      const test = reason === undefined ? it.effect : it.effect.skip
+      test(`${example.place} runs${gives}${reason === undefined ? "" : ` (not run: ${reason})`}`, () =>
         Effect.gen(function* () {
           const { url } = yield* Server
           const redis = yield* Redis
-          fs.rmSync(folder, { recursive: true, force: true })
           fs.mkdirSync(folder, { recursive: true })
-          for (const example of docExamples) write(example, url, redis.url)
-          const settings = {
-            extends: "../../tsconfig.json",
-            compilerOptions: {
-              composite: false,
-              noEmit: true,
-              noUnusedLocals: false,
-              allowImportingTsExtensions: true,
-              rewriteRelativeImportExtensions: false,
-              types: ["node"],
-              paths: {
-                "effect-pool": ["../../src/index.ts"],
-                ...Object.fromEntries(
-                  ["Postgres", "Sql", "MySql", "Redis", "Sqlite", "SurrealDb"].map((name) => [
-                    `effect-pool/${name}`,
-                    [`../../src/connectors/${name}.ts`]
-                  ])
-                ),
-                "effect-pool/http": ["../../src/http/index.ts"],
-                "effect-pool/laboratory": ["../../src/laboratory/index.ts"],
-                "effect-pool/testing": ["../../src/testing/index.ts"],
-                "effect-pool/*": ["../../src/*.ts"]
-              }
-            },
-            include: ["*.ts"],
-            references: []
-          }
-          fs.writeFileSync(path.join(folder, "tsconfig.json"), JSON.stringify(settings))
-          const tsc = path.join(root, "node_modules", "typescript", "bin", "tsc")
-          const { stdout } = spawnSync(process.execPath, [tsc, "-p", folder], { encoding: "utf8" })
-          assert.strictEqual(stdout, "")
-        })
-      )
-
-      for (const example of docExamples) {
-        const gives = example.expected === undefined ? "" : ` and gives ${example.expected}`
-        const reason = missing(example)
-        const test = reason === undefined ? it.effect : it.effect.skip
-        test(`${example.place} runs${gives}${reason === undefined ? "" : ` (not run: ${reason})`}`, () =>
-          Effect.gen(function* () {
-            const { url } = yield* Server
-            const redis = yield* Redis
-            fs.mkdirSync(folder, { recursive: true })
-            write(example, url, redis.url)
-            const { expected, program } = yield* Effect.promise(() => load(example))
-            const result = program === undefined ? undefined : yield* Effect.scoped(program)
-            if (example.expected !== undefined) assert.deepStrictEqual(JSON.parse(JSON.stringify(result)), expected)
-          }))
-      }
+          write(example, url, redis.url)
+          const { expected, program } = yield* Effect.promise(() => load(example))
+          const result = program === undefined ? undefined : yield* Effect.scoped(program)
+          if (example.expected !== undefined) assert.deepStrictEqual(JSON.parse(JSON.stringify(result)), expected)
+        }))
     }
-  )
+  })
 })
