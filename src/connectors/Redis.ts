@@ -191,7 +191,8 @@ export const connector = (options: Options = {}): Connector.Connector<Connection
 
 /**
  * How Redis runs and cancels a command, for `DatabaseConnection.connector`: the query is the command's name, its parameters are
- * the arguments. A command that blocks is ended on the server.
+ * the arguments. A command that blocks is ended on the server. Redis cannot cancel another: that one is given a second to end by
+ * itself, and then costs its connection.
  *
  * **Example** (Commands that are counted, and given up after five seconds)
  *
@@ -212,7 +213,8 @@ export const connector = (options: Options = {}): Connector.Connector<Connection
  * @since 0.1.0
  */
 export const queries: DatabaseConnection.Options<Connection, unknown, RedisError> = {
-  query: (connection, name, params = []) => connection.send(name, ...(params as ReadonlyArray<Client.Argument>)),
+  query: (connection, name, params = []) =>
+    sessionOf(connection).send(name, params as ReadonlyArray<Client.Argument>, "on the server"),
   cancel: "interrupt"
 }
 

@@ -96,7 +96,7 @@ export const make = (session: Session): Connection => {
     id: id(),
     client,
     send: <A>(name: string, ...args: ReadonlyArray<Argument>) =>
-      session.send(name, args) as Effect.Effect<A, RedisError>,
+      session.send(name, args, "at once") as Effect.Effect<A, RedisError>,
     transaction: (commands) => transaction(session, commands),
     subscribe: (topics) => subscribe(session, topics),
     use: (f) => session.use(f)
@@ -157,7 +157,7 @@ const subscribe = Effect.fnUntraced(function* (
   ]
   yield* Effect.forEach(
     subscriptions.filter(({ length }) => length > 1),
-    ([name, ...args]) => session.send(name, args),
+    ([name, ...args]) => session.send(name, args, "at once"),
     { concurrency: "unbounded", discard: true }
   )
   return queue

@@ -78,7 +78,7 @@ const permanentCodes = new Set(["NOAUTH", "WRONGPASS", "NOPERM", "NOPROTO", "DEN
 
 /** Certificates that will not become right by trying again (Node's `tls` and OpenSSL's verification codes). */
 const isTlsCode = (code: string): boolean =>
-  /^(ERR_TLS_|ERR_SSL_|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|INVALID_CA|HOSTNAME_MISMATCH)/.test(code)
+  /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|INVALID_CA|HOSTNAME_MISMATCH)/.test(code)
 
 /** Refusals that have no code of their own. */
 const isPermanentRefusal = (message: string): boolean =>

@@ -120,13 +120,23 @@ export class Session {
     return this.blocking?.isAbandoned === true
   }
 
-  /** Sends a borrower's command. What blocks the connection is about to end, or the connection is. */
-  send(name: string, args: ReadonlyArray<Argument>): Effect.Effect<unknown, RedisError> {
+  /**
+   * Sends a borrower's command. What blocks the connection is about to end, or the connection is.
+   *
+   * @param ends what an interruption waits for: nothing, or the end of the command on the server.
+   */
+  send(
+    name: string,
+    args: ReadonlyArray<Argument>,
+    ends: "at once" | "on the server"
+  ): Effect.Effect<unknown, RedisError> {
     const attempt = Effect.callback<unknown, RedisError>((resume) => {
       const command = commandOf(name, args)
       const watched = this.note(command, false)
       this.answer(command, resume)
-      return watched === undefined ? undefined : Effect.sync(() => this.abandon([watched]))
+      if (watched === undefined && ends === "at once") return
+      const abandon = Effect.sync(() => watched && this.abandon([watched]))
+      return ends === "at once" ? abandon : Effect.andThen(abandon, answered(command))
     })
     return Effect.suspend(() => (this.isUnblocking ? Effect.andThen(this.unblocked.await, attempt) : attempt))
   }
@@ -374,6 +384,13 @@ export class Session {
     return Effect.timeout(Effect.raceFirst(Effect.scoped(told), this.free.await), patience)
   })
 }
+
+/** The server is done with it, whatever it says, or the connection is lost. */
+const answered = ({ promise }: Command): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    const end = () => resume(Effect.void)
+    promise.then(end, end)
+  })
 
 const refused = Option.some(null)
 

@@ -92,6 +92,7 @@ describe("Redis.connector: errors", () => {
     ["DENIED", "DENIED Redis is running in protected mode", "permanent"],
     ["ERR", "ERR DB index is out of range", "permanent"],
     ["DEPTH_ZERO_SELF_SIGNED_CERT", "self-signed certificate", "permanent"],
+    ["ERR_OSSL_PEM_NO_START_LINE", "error:0480006C:PEM routines::no start line", "permanent"],
     ["ERR", "ERR max number of clients reached", "overloaded"],
     ["LOADING", "LOADING Redis is loading the dataset in memory", "transient"],
     ["ECONNREFUSED", "connect ECONNREFUSED 127.0.0.1:6379", "transient"],

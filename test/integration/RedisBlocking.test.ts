@@ -98,6 +98,22 @@ onServer("Redis.connector: a command that blocks", {}, (test) => {
       assert.strictEqual((yield* ConnectionPool.status(pool)).closed, 0)
     }).pipe(Effect.provide(silent)))
 
+  for (const [seconds, outcome, closed] of [
+    ["0.3", "cancelled", 0],
+    ["1.5", "abandoned", 1]
+  ] as const) {
+    test(`or is merely slow, for ${seconds} s, is ${outcome} after a query's timeout`, () =>
+      Effect.gen(function* () {
+        const { url } = yield* Server
+        const connector = DatabaseConnection.connector(Redis.connector({ url }), Redis.queries)
+        const pool = yield* ConnectionPool.make(connector, { ...single, queryTimeout: "50 millis" })
+        const error = yield* Effect.flip(ConnectionPool.use(pool, ({ query }) => query("DEBUG", ["SLEEP", seconds])))
+        assert.deepInclude(error, { _tag: "QueryTimeout", outcome })
+        assert.strictEqual(yield* ConnectionPool.use(pool, ({ query }) => query("ECHO", ["mine"])), "mine")
+        assert.strictEqual((yield* ConnectionPool.status(pool)).closed, closed)
+      }).pipe(Effect.provide(silent)))
+  }
+
   test("costs its connection where the user may not end it", () =>
     Effect.gen(function* () {
       const outside = yield* observer

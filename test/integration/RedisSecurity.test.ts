@@ -1,5 +1,5 @@
 /** Passwords, users, certificates and limits of a real server. */
-import { assert } from "@effect/vitest"
+import { afterAll, assert } from "@effect/vitest"
 import { Effect, Fiber, Redacted } from "effect"
 import * as fs from "node:fs"
 import * as net from "node:net"
@@ -284,7 +284,7 @@ const slowProxy = (serverPort: number, millis: number) =>
 /** The certificate that the server shows at first, and the one that it is given later. */
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "effect-pool-redis-tls-"))
 fs.chmodSync(folder, 0o755)
-process.once("exit", () => fs.rmSync(folder, { recursive: true, force: true }))
+afterAll(() => fs.rmSync(folder, { recursive: true, force: true }))
 const own = Certificate.hasOpenssl ? Certificate.make(folder, "redis.test") : undefined
 const other = Certificate.hasOpenssl ? Certificate.make(folder, "other.test") : undefined
 const read = (file: string | undefined) => (file === undefined ? "" : fs.readFileSync(file, "utf8"))
@@ -345,6 +345,16 @@ onServer(
         const { tlsPort } = yield* Server
         const error = yield* connectFailure({ host: "127.0.0.1", port: tlsPort }, { connectTimeout: "1 second" })
         assert.strictEqual(error._tag, "ConnectError", error.message)
+      }))
+
+    test("whom the server has no room for, it tells nothing with TLS: the failure is transient", () =>
+      Effect.gen(function* () {
+        const outside = yield* observer
+        const [, before] = yield* ask<[string, string]>(outside, "CONFIG", "GET", "maxclients")
+        yield* Effect.addFinalizer(() => ask(outside, "CONFIG", "SET", "maxclients", before))
+        yield* ask(outside, "CONFIG", "SET", "maxclients", 1)
+        const error = yield* connectFailure(yield* secureOptions)
+        assert.strictEqual(kindOf(error), "transient", error.message)
       }))
 
     test("goes on with what it has when the certificate is replaced, and connects again when it is trusted", () =>
