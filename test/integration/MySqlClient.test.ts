@@ -5,6 +5,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import * as ConnectionPool from "../../src/ConnectionPool.ts"
 import * as MySql from "../../src/connectors/MySql.ts"
+import type { Input } from "../../src/PoolConfig.ts"
 import * as PoolLayer from "../../src/PoolLayer.ts"
 import { eventually } from "../support/Eventually.ts"
 import { unavailable } from "../support/MariaDbServer.ts"
@@ -13,12 +14,16 @@ import { live, observer, Server, serverWith, sessionsOf, titled } from "./MySqlS
 class Db extends PoolLayer.Service<Db, MySql.MySqlConnection>()("test/Db") {}
 
 /** A client over four connections, a pool to look at, and the table `orders`, empty. */
-const clientWith = (options: MySql.DialectOptions = {}) =>
+const clientWith = (options: MySql.DialectOptions = {}, config: Input = {}) =>
   MySql.layerSqlClient(Db, options).pipe(
     Layer.provideMerge(
       Layer.unwrap(
         Effect.map(Server, ({ url }) =>
-          Db.layer(MySql.connector({ url, applicationName: "client" }), { minConnections: 1, maxConnections: 4 })
+          Db.layer(MySql.connector({ url, applicationName: "client" }), {
+            minConnections: 1,
+            maxConnections: 4,
+            ...config
+          })
         )
       )
     ),
@@ -253,6 +258,30 @@ describe.skipIf(unavailable !== undefined)(titled("MySql.layerSqlClient"), () =>
           { customer_name: "Grace" }
         ])
       }).pipe(Effect.provide(clientWith()))
+    )
+
+    it.effect("cancels a statement that passes the pool's queryTimeout, and goes on with its transaction", () =>
+      Effect.gen(function* () {
+        const outside = yield* observer
+        const sql = yield* orders
+        const insert = (name: string) => sql`insert into orders (customer_name) values (${name})`
+        const slow = Effect.exit(sql`select sleep(60)`)
+        const exit = yield* sql.withTransaction(
+          Effect.andThen(
+            insert("Ada"),
+            Effect.tap(slow, () => insert("Grace"))
+          )
+        )
+        const error = Exit.findErrorOption(exit)
+        assert.strictEqual(Option.isSome(error) && error.value.reason._tag, "StatementTimeoutError")
+        assert.deepStrictEqual(yield* sql`select count(*) as n from orders`, [{ n: 2 }])
+        const sessions = yield* sessionsOf(outside, "client")
+        assert.notInclude(
+          sessions.map(({ info }) => info),
+          "select sleep(60)"
+        )
+        assert.strictEqual((yield* Db.status).closed, 0)
+      }).pipe(Effect.provide(clientWith({}, { queryTimeout: "200 millis" })))
     )
 
     it.effect("streams many rows, and no faster than they are wanted", () =>
