@@ -313,6 +313,19 @@ describe.skipIf(unavailable !== undefined)(titled("MySql.layerSqlClient"), () =>
       }).pipe(Effect.provide(clientWith()))
     )
 
+    it.effect("streams the rows of whatever gives rows, and nothing else", () =>
+      Effect.gen(function* () {
+        const sql = yield* orders
+        yield* sql`create or replace procedure both_halves() begin select 1 as n; select 2 as n; end`
+        const inserted = yield* Stream.runCollect(sql`insert into orders (customer_name) values (${"Ada"})`.stream)
+        const called = yield* Stream.runCollect(sql`call both_halves()`.stream)
+        const returned = yield* Stream.runCollect(
+          sql`insert into orders (customer_name) values ('Grace') returning id`.stream
+        )
+        assert.deepStrictEqual([inserted, called, returned], [[], [{ n: 1 }, { n: 2 }], [{ id: 2 }]])
+      }).pipe(Effect.provide(clientWith()))
+    )
+
     it.effect("fails a stream in the middle of which its connection is lost", () =>
       Effect.gen(function* () {
         const outside = yield* observer
