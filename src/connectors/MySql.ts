@@ -86,7 +86,8 @@ export const connector = (options: Options = {}): Connector.Connector<MySqlConne
 const connect = (target: Target): Effect.Effect<MySqlConnection, SqlError, Scope.Scope> =>
   Effect.gen(function* () {
     const line = yield* Driver.open(target)
-    const connection = Connection.make(line, target, yield* identify(line))
+    const queryTimeout = yield* Connector.QueryTimeout
+    const connection = Connection.make({ line, target, identity: yield* identify(line), queryTimeout })
     yield* Upkeep.settle(Connection.sessionOf(connection))
     return connection
   })
@@ -161,7 +162,8 @@ export const config = (prefix: string): Config.Config<Connector.Connector<MySqlC
 export const dialect: Sql.Dialect<MySqlConnection> = makeDialect()
 
 /**
- * Effect's `SqlClient` over a pool of MySQL connections that is in the context.
+ * Effect's `SqlClient` over a pool of MySQL connections that is in the context. A statement that passes the pool's
+ * `queryTimeout` (30 seconds) is cancelled on the server, and fails with a `StatementTimeoutError`; a stream may take longer.
  *
  * **Example** (Statements and a transaction over one's own pool)
  *

@@ -24,7 +24,7 @@ const rowsOf = (
     Driver.send(line, { sql, params, isPrepared: false, asArrays: false }, (error, { result }) =>
       resume(error ? Effect.fail(error) : Effect.succeed(Array.isArray(result) ? result : []))
     )
-    // Without it a connection that is lost meanwhile would be waited for by nobody but us.
+    // Whoever gives it up wants the connection no more: a `KILL` that is on its way must not be waited for politely.
     return Effect.sync(() => line.socket.destroy())
   })
 

@@ -6,12 +6,10 @@ import type { Row } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type * as Stream from "effect/Stream"
 import type { Connection } from "mysql2"
-import type { Identity } from "./MySqlCancel.ts"
-import type { Answer, Line } from "./MySqlDriver.ts"
+import type { Answer } from "./MySqlDriver.ts"
 import { run } from "./MySqlRun.ts"
 import type { Session } from "./MySqlSession.ts"
 import { stream } from "./MySqlStream.ts"
-import type { Target } from "./MySqlTarget.ts"
 
 /**
  * What a statement gave.
@@ -56,11 +54,10 @@ const sessions = new WeakMap<MySqlConnection, Session>()
 
 export const sessionOf = (connection: MySqlConnection): Session => sessions.get(connection)!
 
-export const make = (line: Line, target: Target, identity: Identity | undefined): MySqlConnection => {
+export const make = (known: Pick<Session, "line" | "target" | "identity" | "queryTimeout">): MySqlConnection => {
+  const { identity, line } = known
   const session: Session = {
-    line,
-    target,
-    identity,
+    ...known,
     turn: Semaphore.makeUnsafe(1),
     onLost: undefined,
     isDirty: false,

@@ -1,7 +1,8 @@
 /** How Effect's `SqlClient` writes statements for MySQL and MariaDB, and runs them on a session. */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as SqlConnection from "effect/sql/SqlConnection"
-import type { SqlError } from "effect/sql/SqlError"
+import { SqlError, StatementTimeoutError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
 import type * as Driver from "./MySqlDriver.ts"
@@ -74,15 +75,27 @@ const unlessDone = <X>(session: Session, sql: string, statement: Effect.Effect<R
   /^(?:rollback|release savepoint)\b/i.test(sql)
     ? Effect.catchIf(
         statement,
-        ({ reason }) => reason._tag === "ConnectionError" || session.transaction === "lost",
+        () => session.line.socket.destroyed || session.transaction === "lost",
         () => Effect.succeed([])
       )
     : statement
 
+/** A statement that takes too long is interrupted, which cancels it on the server. */
+const inTime = <X>(session: Session, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
+  Effect.timeoutOrElse(statement, {
+    duration: session.queryTimeout,
+    orElse: () => {
+      const end = session.line.socket.destroyed ? "its connection was closed" : "it was cancelled"
+      const message = `no answer within ${Duration.format(session.queryTimeout)} (queryTimeout): ${end}`
+      const fields = { cause: new Error(message), message, operation: "execute" }
+      return Effect.fail(new SqlError({ reason: new StatementTimeoutError(fields) }))
+    }
+  })
+
 const adapt = (connection: MySqlConnection): SqlConnection.Connection => {
   const session = sessionOf(connection)
   const answer = (sql: string, params: ReadonlyArray<unknown>, options: Partial<Driver.Request> = {}) =>
-    run(session, { sql, params, isPrepared: isWorthPreparing(params), asArrays: false, ...options })
+    inTime(session, run(session, { sql, params, isPrepared: isWorthPreparing(params), asArrays: false, ...options }))
   const rows = (
     sql: string,
     params: ReadonlyArray<unknown>,

@@ -69,12 +69,16 @@ const watchRows = (session: Session.Session, request: Driver.Request): OpenRows 
     Session.learnFailure(session, failure)
     wake()
   })
+  // The driver counts the header of a result without rows among the rows.
+  const headers = new WeakSet<object>()
   let givesRows = false
   command.on("fields", (fields: unknown) => {
     givesRows = fields !== undefined
   })
-  command.on("result", (result: unknown) => {
-    if (!givesRows) Session.learn(session, { result })
+  command.on("result", (result: object) => {
+    if (givesRows) return
+    headers.add(result)
+    Session.learn(session, { result })
   })
   command.on("end", finish)
   readable.on("error", () => wake())
@@ -86,7 +90,9 @@ const watchRows = (session: Session.Session, request: Driver.Request): OpenRows 
   const read = (): Array<unknown> => {
     const rows: Array<unknown> = []
     isReading = true
-    for (let row: unknown; rows.length < bufferedRows && (row = readable.read() as unknown) !== null;) rows.push(row)
+    for (let row: object; rows.length < bufferedRows && (row = readable.read() as object) !== null;) {
+      if (!headers.has(row)) rows.push(row)
+    }
     isReading = false
     return rows
   }

@@ -275,6 +275,38 @@ describe.skipIf(unavailable !== undefined)(titled("MySql.connector"), () => {
         })
       )
 
+      it.effect("a server at its limit serves a load on the connections that it gives", () =>
+        Effect.gen(function* () {
+          const outside = yield* observer
+          yield* outside.query("create or replace user limited@'127.0.0.1' with max_user_connections 2")
+          yield* outside.query("grant all on test.* to limited@'127.0.0.1'")
+          const config = {
+            minConnections: 1,
+            maxConnections: 6,
+            acquireTimeout: 20_000,
+            retry: { initial: 20, max: 50 }
+          }
+          const pool = yield* makePool("limited", { ...config, shedding: { enabled: false } }, { username: "limited" })
+          const load = Effect.forEach(
+            Array.from({ length: 300 }, (_, n) => n),
+            (n) =>
+              ConnectionPool.use(pool, (c) =>
+                Effect.map(valueOf(c, "select ? from (select sleep(0.002)) as pause", [n]), Number)
+              ),
+            { concurrency: 40 }
+          )
+          assert.deepStrictEqual(
+            yield* load,
+            Array.from({ length: 300 }, (_, n) => n)
+          )
+          const { connectFailures, created, limit } = yield* ConnectionPool.status(pool)
+          assert.isAbove(connectFailures, 0)
+          assert.isAtMost(created, 2)
+          // What is not overload does not lower it.
+          assert.isBelow(limit, 6)
+        })
+      )
+
       it.effect("a user who may not have another connection is overloaded", () =>
         Effect.gen(function* () {
           const { url } = yield* Server

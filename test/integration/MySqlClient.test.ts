@@ -5,6 +5,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import * as ConnectionPool from "../../src/ConnectionPool.ts"
 import * as MySql from "../../src/connectors/MySql.ts"
+import type { Input } from "../../src/PoolConfig.ts"
 import * as PoolLayer from "../../src/PoolLayer.ts"
 import { eventually } from "../support/Eventually.ts"
 import { unavailable } from "../support/MariaDbServer.ts"
@@ -13,12 +14,16 @@ import { live, observer, Server, serverWith, sessionsOf, titled } from "./MySqlS
 class Db extends PoolLayer.Service<Db, MySql.MySqlConnection>()("test/Db") {}
 
 /** A client over four connections, a pool to look at, and the table `orders`, empty. */
-const clientWith = (options: MySql.DialectOptions = {}) =>
+const clientWith = (options: MySql.DialectOptions = {}, config: Input = {}) =>
   MySql.layerSqlClient(Db, options).pipe(
     Layer.provideMerge(
       Layer.unwrap(
         Effect.map(Server, ({ url }) =>
-          Db.layer(MySql.connector({ url, applicationName: "client" }), { minConnections: 1, maxConnections: 4 })
+          Db.layer(MySql.connector({ url, applicationName: "client" }), {
+            minConnections: 1,
+            maxConnections: 4,
+            ...config
+          })
         )
       )
     ),
@@ -255,6 +260,30 @@ describe.skipIf(unavailable !== undefined)(titled("MySql.layerSqlClient"), () =>
       }).pipe(Effect.provide(clientWith()))
     )
 
+    it.effect("cancels a statement that passes the pool's queryTimeout, and goes on with its transaction", () =>
+      Effect.gen(function* () {
+        const outside = yield* observer
+        const sql = yield* orders
+        const insert = (name: string) => sql`insert into orders (customer_name) values (${name})`
+        const slow = Effect.exit(sql`select sleep(60)`)
+        const exit = yield* sql.withTransaction(
+          Effect.andThen(
+            insert("Ada"),
+            Effect.tap(slow, () => insert("Grace"))
+          )
+        )
+        const error = Exit.findErrorOption(exit)
+        assert.strictEqual(Option.isSome(error) && error.value.reason._tag, "StatementTimeoutError")
+        assert.deepStrictEqual(yield* sql`select count(*) as n from orders`, [{ n: 2 }])
+        const sessions = yield* sessionsOf(outside, "client")
+        assert.notInclude(
+          sessions.map(({ info }) => info),
+          "select sleep(60)"
+        )
+        assert.strictEqual((yield* Db.status).closed, 0)
+      }).pipe(Effect.provide(clientWith({}, { queryTimeout: "200 millis" })))
+    )
+
     it.effect("streams many rows, and no faster than they are wanted", () =>
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
@@ -281,6 +310,19 @@ describe.skipIf(unavailable !== undefined)(titled("MySql.layerSqlClient"), () =>
         assert.isBelow(Number(after.rows[0]?.["Value"]) - Number(before.rows[0]?.["Value"]), 20_000_000)
         assert.strictEqual((yield* Fiber.join(fiber)).length, 1)
         assert.strictEqual((yield* Db.status).inUse, 0)
+      }).pipe(Effect.provide(clientWith()))
+    )
+
+    it.effect("streams the rows of whatever gives rows, and nothing else", () =>
+      Effect.gen(function* () {
+        const sql = yield* orders
+        yield* sql`create or replace procedure both_halves() begin select 1 as n; select 2 as n; end`
+        const inserted = yield* Stream.runCollect(sql`insert into orders (customer_name) values (${"Ada"})`.stream)
+        const called = yield* Stream.runCollect(sql`call both_halves()`.stream)
+        const returned = yield* Stream.runCollect(
+          sql`insert into orders (customer_name) values ('Grace') returning id`.stream
+        )
+        assert.deepStrictEqual([inserted, called, returned], [[], [{ n: 1 }, { n: 2 }], [{ id: 2 }]])
       }).pipe(Effect.provide(clientWith()))
     )
 

@@ -34,20 +34,18 @@ describe.skipIf(unavailable !== undefined)(titled("MySql.connector and the confo
     serverWith(),
     live
   )((it) => {
-    for (const reset of ["whenDirty", "always"] as const) {
-      it.effect(
-        `passes every check, with reset: "${reset}"`,
-        () =>
-          Effect.gen(function* () {
-            const { url } = yield* Server
-            const connector = MySql.connector({ url, applicationName, reset })
-            const report = yield* Conformance.check(connector, yield* optionsOn)
-            assert.deepStrictEqual([report.failed, report.skipped], [[], []], report.render)
-          }),
-        // Each of its sweeps goes on for up to five seconds on a slow machine.
-        60_000
-      )
-    }
+    it.effect(
+      "passes every check",
+      () =>
+        Effect.gen(function* () {
+          const { url } = yield* Server
+          const connector = MySql.connector({ url, applicationName })
+          const report = yield* Conformance.check(connector, yield* optionsOn)
+          assert.deepStrictEqual([report.failed, report.skipped], [[], []], report.render)
+        }),
+      // Each of its sweeps goes on for up to five seconds on a slow machine.
+      60_000
+    )
 
     it.effect(
       "passes every check as the connector of counted and bounded connections, on one of two replicas",
