@@ -12,10 +12,7 @@ const fileOf = ({ place }: Pick<DocExample, "place">): string =>
   path.join(folder, `${place.replaceAll(/\W+/g, "-")}.ts`)
 
 /** The block as a module. What stands after its arrow is an expression of the same language. */
-const write = (
-  { code, definesProgram, expected, place }: DocExample,
-  servers: ReadonlyMap<string, string>
-): void =>
+const write = ({ code, definesProgram, expected, place }: DocExample, servers: ReadonlyMap<string, string>): void =>
   fs.writeFileSync(
     fileOf({ place }),
     [
@@ -90,8 +87,7 @@ describe("the examples of the documentation", () => {
           const { expected, program } = yield* Effect.promise(() => load(example))
           const result = program === undefined ? undefined : yield* Effect.scoped(program)
           if (example.expected !== undefined) assert.deepStrictEqual(JSON.parse(JSON.stringify(result)), expected)
-        })
-      )
+        }))
     }
   })
 })
