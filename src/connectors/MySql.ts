@@ -7,7 +7,7 @@
 import * as Config from "effect/Config"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as SqlClient from "effect/sql/SqlClient"
@@ -15,6 +15,9 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { ConnectionPool } from "../ConnectionPool.ts"
 import * as Connector from "../Connector.ts"
 import type * as DatabaseConnection from "../DatabaseConnection.ts"
+import * as PoolConfig from "../PoolConfig.ts"
+import type { ConnectError, PoolConfigError } from "../PoolError.ts"
+import * as PoolLayer from "../PoolLayer.ts"
 import { identify } from "./MySqlCancel.ts"
 import { type DialectOptions, makeCompiler, makeDialect } from "./MySqlDialect.ts"
 import * as Driver from "./MySqlDriver.ts"
@@ -86,8 +89,7 @@ export const connector = (options: Options = {}): Connector.Connector<MySqlConne
 const connect = (target: Target): Effect.Effect<MySqlConnection, SqlError, Scope.Scope> =>
   Effect.gen(function* () {
     const line = yield* Driver.open(target)
-    const queryTimeout = yield* Connector.QueryTimeout
-    const connection = Connection.make({ line, target, identity: yield* identify(line), queryTimeout })
+    const connection = Connection.make({ line, target, identity: yield* identify(line) })
     yield* Upkeep.settle(Connection.sessionOf(connection))
     return connection
   })
@@ -175,7 +177,7 @@ export const dialect: Sql.Dialect<MySqlConnection> = makeDialect()
  *
  * class Db extends PoolLayer.Service<Db, MySql.MySqlConnection>()("app/Db") {}
  *
- * const SqlLive = MySql.layerSqlClient(Db).pipe(
+ * const SqlLive = MySql.layerSqlClientFrom(Db).pipe(
  *   Layer.provide(Db.layer(MySql.connector({ url: "mysql://app@localhost/app" }), PoolConfig.development))
  * )
  *
@@ -188,7 +190,41 @@ export const dialect: Sql.Dialect<MySqlConnection> = makeDialect()
  * @category layers
  * @since 0.1.0
  */
-export const layerSqlClient = <Self>(
+export const layerSqlClientFrom = <Self>(
   pool: Context.Key<Self, ConnectionPool<MySqlConnection>>,
   options?: DialectOptions
 ): Layer.Layer<SqlClient.SqlClient, never, Self> => Sql.layer(pool, makeDialect(options))
+
+/** The pool of a client that has one for itself. */
+class SqlPool extends PoolLayer.Service<SqlPool, MySqlConnection>()("effect-pool/MySql/SqlPool") {}
+
+/**
+ * Effect's `SqlClient` over a pool of its own. `maxUses` is `Infinity` here unless you set it: every statement is a use of a connection.
+ *
+ * Fails with `PoolConfigError`, which names every wrong option, and in the startup mode `"failFast"` with `ConnectError`.
+ *
+ * **Example** (Statements over a pool of twenty)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import * as SqlClient from "effect/sql/SqlClient"
+ * import * as MySql from "effect-pool/MySql"
+ *
+ * const SqlLive = MySql.layerSqlClient({ url: "mysql://app@localhost/app" }, { maxConnections: 20 })
+ *
+ * const program = Effect.gen(function* () {
+ *   const sql = yield* SqlClient.SqlClient
+ *   return yield* sql`select customer from orders where id = ${7}` // => [{ customer: "Ada" }]
+ * }).pipe(Effect.provide(SqlLive))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerSqlClient = (
+  options: Options & DialectOptions = {},
+  config: PoolConfig.Input | PoolConfig.PoolConfig = {}
+): Layer.Layer<SqlClient.SqlClient, PoolConfigError | ConnectError> => {
+  const settings = config instanceof PoolConfig.PoolConfig ? config : { maxUses: Infinity, ...config }
+  return Layer.provide(layerSqlClientFrom(SqlPool, options), SqlPool.layer(connector(options), settings))
+}

@@ -54,7 +54,7 @@ const sessions = new WeakMap<MySqlConnection, Session>()
 
 export const sessionOf = (connection: MySqlConnection): Session => sessions.get(connection)!
 
-export const make = (known: Pick<Session, "line" | "target" | "identity" | "queryTimeout">): MySqlConnection => {
+export const make = (known: Pick<Session, "line" | "target" | "identity">): MySqlConnection => {
   const { identity, line } = known
   const session: Session = {
     ...known,

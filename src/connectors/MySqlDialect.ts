@@ -1,8 +1,7 @@
 /** How Effect's `SqlClient` writes statements for MySQL and MariaDB, and runs them on a session. */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as SqlConnection from "effect/sql/SqlConnection"
-import { SqlError, StatementTimeoutError } from "effect/sql/SqlError"
+import type { SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
 import type * as Driver from "./MySqlDriver.ts"
@@ -68,34 +67,22 @@ const isWorthPreparing = (params: ReadonlyArray<unknown>): boolean => params.len
 const sessions = new WeakMap<SqlConnection.Connection, Session>()
 
 /**
- * A rollback, and the release of a savepoint, has nothing to do where the server has rolled back by itself, or will, since the
- * connection is lost. Effect's client would make a defect of the failure, and nobody could try the transaction again.
+ * Where the server has rolled back by itself, there is no savepoint to go back to, and nothing to undo. Statements that come later in the
+ * transaction are refused as what another try may help with, which a rollback that fails would hide.
  */
 const unlessDone = <X>(session: Session, sql: string, statement: Effect.Effect<ReadonlyArray<X>, SqlError>) =>
   /^(?:rollback|release savepoint)\b/i.test(sql)
     ? Effect.catchIf(
         statement,
-        () => session.line.socket.destroyed || session.transaction === "lost",
+        () => session.transaction === "lost",
         () => Effect.succeed([])
       )
     : statement
 
-/** A statement that takes too long is interrupted, which cancels it on the server. */
-const inTime = <X>(session: Session, statement: Effect.Effect<X, SqlError>): Effect.Effect<X, SqlError> =>
-  Effect.timeoutOrElse(statement, {
-    duration: session.queryTimeout,
-    orElse: () => {
-      const end = session.line.socket.destroyed ? "its connection was closed" : "it was cancelled"
-      const message = `no answer within ${Duration.format(session.queryTimeout)} (queryTimeout): ${end}`
-      const fields = { cause: new Error(message), message, operation: "execute" }
-      return Effect.fail(new SqlError({ reason: new StatementTimeoutError(fields) }))
-    }
-  })
-
 const adapt = (connection: MySqlConnection): SqlConnection.Connection => {
   const session = sessionOf(connection)
   const answer = (sql: string, params: ReadonlyArray<unknown>, options: Partial<Driver.Request> = {}) =>
-    inTime(session, run(session, { sql, params, isPrepared: isWorthPreparing(params), asArrays: false, ...options }))
+    run(session, { sql, params, isPrepared: isWorthPreparing(params), asArrays: false, ...options })
   const rows = (
     sql: string,
     params: ReadonlyArray<unknown>,
@@ -143,6 +130,7 @@ export const makeDialect = (options: DialectOptions = {}): Dialect<MySqlConnecti
     compiler: makeCompiler(transformQueryNames),
     spanAttributes: [...Object.entries(spanAttributes), ["db.system.name", "mysql"]],
     connection: adapt,
+    cancel: "interrupt",
     beginTransaction: "start transaction",
     releaseSavepoint: (name) => `release savepoint ${name}`,
     // One that the server has rolled back by itself, savepoints and all, has no need of it.

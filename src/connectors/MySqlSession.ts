@@ -1,5 +1,4 @@
 /** The state of a session with the server: what the pool knows of it, and what each statement and answer adds to that. */
-import type * as Duration from "effect/Duration"
 import { hasProperty, isNumber } from "effect/Predicate"
 import type * as Semaphore from "effect/Semaphore"
 import { SerializationError, SqlError } from "effect/sql/SqlError"
@@ -22,8 +21,6 @@ export type Transaction = "none" | "open" | "doubtful" | "lost"
 export interface Session {
   readonly line: Line
   readonly target: Target
-  /** How long a statement of Effect's `SqlClient` may take. */
-  readonly queryTimeout: Duration.Duration
   /** Unknown where the server does not say: then nothing can be cancelled. */
   readonly identity: Identity | undefined
   /** One statement at a time: a request to cancel names the session, and must not hit another fiber's statement. */

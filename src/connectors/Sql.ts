@@ -40,10 +40,12 @@ export interface Dialect<in A> extends Omit<
   readonly reserved?: ((connection: A) => Effect.Effect<SqlConnection.Connection, never, Scope.Scope>) | undefined
   /**
    * How a statement is ended that takes longer than the pool's `queryTimeout`: tells the server, on another way than the busy
-   * connection. `ended` completes when the statement has ended; one that does not end must be ended by force. Without it the
-   * statement's fiber is interrupted, which costs each statement a fiber of its own, and the connection is discarded.
+   * connection. `ended` completes when the statement has ended; one that does not end must be ended by force.
+   *
+   * - `"interrupt"`: the driver does so by itself when its statement's fiber is interrupted, which costs each statement a fiber.
+   * - nothing (default): the driver cannot. The statement is interrupted, and its connection discarded.
    */
-  readonly cancel?: Cancel<A> | undefined
+  readonly cancel?: Cancel<A> | "interrupt" | undefined
 }
 
 /**
@@ -108,8 +110,8 @@ export const make = Effect.fnUntraced(function* <A extends object>(
   const { cancel, connection, reserved, ...options } = dialect
   const deadlines = new Deadlines<A>(
     pool.config.queryTimeout,
-    cancel,
-    (raw) => ConnectionPool.invalidate(pool, raw),
+    cancel === "interrupt" ? undefined : cancel,
+    cancel === "interrupt" ? undefined : (raw) => ConnectionPool.invalidate(pool, raw),
     yield* Clock
   )
   yield* deadlines.watch
@@ -210,7 +212,9 @@ const transactions = (
         )
       ),
     onCommitFailure:
-      onCommitFailure && ((connection) => connection.control.run(onCommitFailure(connection.control.inner))),
+      // It fails where the connection is lost, and the commit's own error is the one to be seen.
+      onCommitFailure &&
+      ((connection) => connection.undo(connection.control.run(onCommitFailure(connection.control.inner)))),
     rollback: (connection) => connection.end(undo(connection, rollback)),
     rollbackSavepoint: (connection, id) => undo(connection, rollbackSavepoint(name(id)))
   })

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import { ConnectionError, SqlError, StatementTimeoutError } from "effect/sql/SqlError"
+import { ConnectionError, SqlError, StatementTimeoutError, UnknownError } from "effect/sql/SqlError"
 
 /**
  * Tells the server to end what a connection is doing, on another way than the busy connection. `ended` completes when the statement
@@ -36,10 +36,11 @@ const outOfTime = (timeout: Duration.Duration, cause: SqlError): SqlError => {
   return new SqlError({ reason: new StatementTimeoutError({ cause, message, operation: "execute" }) })
 }
 
-/** A driver that cannot be told otherwise has its statement's fiber interrupted. */
-const interrupted = (): SqlError => {
+/** What a statement whose fiber was interrupted ends with: its driver has cancelled it, or nobody knows what the connection does. */
+const interrupted = (isCancelled: boolean): SqlError => {
   const message = "interrupted"
-  return new SqlError({ reason: new ConnectionError({ cause: new Error(message), message, operation: "execute" }) })
+  const props = { cause: new Error(message), message, operation: "execute" }
+  return new SqlError({ reason: isCancelled ? new UnknownError(props) : new ConnectionError(props) })
 }
 
 /** A timer of more than 24 days would run out at once. */
@@ -50,16 +51,17 @@ export class Deadlines<in out A> {
   private readonly timeout: Duration.Duration
   private readonly millis: number
   private readonly cancel: Cancel<A> | undefined
-  private readonly discard: (connection: A) => Effect.Effect<void>
+  private readonly discard: ((connection: A) => Effect.Effect<void>) | undefined
   private readonly clock: Clock
   /** In the order in which they began, which is the order in which they run out. */
   private readonly running = new Set<Running<A>>()
   private readonly some = Latch.makeUnsafe(false)
 
+  /** Without `cancel`, statements are interrupted; and their connections discarded, unless the driver cancels them then by itself. */
   constructor(
     timeout: Duration.Duration,
     cancel: Cancel<A> | undefined,
-    discard: (connection: A) => Effect.Effect<void>,
+    discard: ((connection: A) => Effect.Effect<void>) | undefined,
     clock: Clock
   ) {
     this.timeout = timeout
@@ -80,8 +82,10 @@ export class Deadlines<in out A> {
     return Effect.flatMap(Effect.timeoutOption(Effect.interruptible(statement), this.timeout), (result) =>
       Option.isSome(result)
         ? Effect.succeed(result.value)
-        : // Nobody knows whether the driver has ended it on the server as well.
-          Effect.andThen(this.discard(connection), Effect.fail(outOfTime(this.timeout, interrupted())))
+        : Effect.andThen(
+            this.discard?.(connection) ?? Effect.void,
+            Effect.fail(outOfTime(this.timeout, interrupted(this.discard === undefined)))
+          )
     )
   }
 

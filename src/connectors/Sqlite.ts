@@ -20,7 +20,7 @@ import { classify, codeOf, isFatal } from "./SqliteError.ts"
 import type { Reader, Session, Writer } from "./SqliteSession.ts"
 import { type FileOptions, type Options, targetOf } from "./SqliteTarget.ts"
 
-export { dialect, layerSqlClient } from "./SqliteClient.ts"
+export { dialect, layerSqlClientFrom } from "./SqliteClient.ts"
 export {
   betterSqlite3,
   type BetterSqlite3,

@@ -6,7 +6,7 @@ import * as Reactivity from "effect/reactivity/Reactivity"
 import type { Scope } from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
-import type { SqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
 import * as ConnectionPool from "../ConnectionPool.ts"
@@ -130,9 +130,10 @@ const borrowing = <A extends Reader, X>(
   pool: ConnectionPool.ConnectionPool<A>,
   f: (connection: Connection) => Effect.Effect<X, SqlError>
 ): Effect.Effect<X, SqlError> =>
+  // The pool sees the statement's own error, and knows by it whether the connection is of any more use.
   Effect.mapError(
-    ConnectionPool.use(pool, (lent) => Effect.mapError(f(adapt(lent)), (error) => ({ error }))),
-    (failure) => ("error" in failure ? failure.error : Sql.toSqlError(failure))
+    ConnectionPool.use(pool, (lent) => f(adapt(lent))),
+    (error) => (isSqlError(error) ? error : Sql.toSqlError(error))
   )
 
 /**
@@ -143,7 +144,7 @@ const borrowing = <A extends Reader, X>(
  * @category layers
  * @since 0.1.0
  */
-export const layerSqlClient = <R, W>(
+export const layerSqlClientFrom = <R, W>(
   pools: {
     readonly read: Context.Key<R, ConnectionPool.ConnectionPool<Reader>>
     readonly write: Context.Key<W, ConnectionPool.ConnectionPool<Writer>>

@@ -159,6 +159,23 @@ describe("Sql", () => {
       )
     )
 
+    it.effect(
+      "fail with the commit's own error where the clean-up after it fails, too, and lend its connection to nobody",
+      () =>
+        withClient(
+          (sql) => (sql === "COMMIT" || sql === "undo" ? Effect.fail(broken("no answer")) : noRows),
+          (sql) =>
+            Effect.gen(function* () {
+              const error = yield* Effect.flip(sql.withTransaction(sql`one`))
+              assert.strictEqual(error.reason.operation, "commit")
+              yield* sql`two`
+              const { closed } = yield* Db.status
+              assert.strictEqual(closed, 1)
+            }),
+          { onCommitFailure: (connection) => Effect.asVoid(connection.executeUnprepared("undo", [], undefined)) }
+        )
+    )
+
     it.effect("roll nothing back where the dialect says that there is nothing", () =>
       withClient(
         () => noRows,

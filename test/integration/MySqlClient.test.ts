@@ -15,7 +15,7 @@ class Db extends PoolLayer.Service<Db, MySql.MySqlConnection>()("test/Db") {}
 
 /** A client over four connections, a pool to look at, and the table `orders`, empty. */
 const clientWith = (options: MySql.DialectOptions = {}, config: Input = {}) =>
-  MySql.layerSqlClient(Db, options).pipe(
+  MySql.layerSqlClientFrom(Db, options).pipe(
     Layer.provideMerge(
       Layer.unwrap(
         Effect.map(Server, ({ url }) =>
@@ -42,7 +42,7 @@ const orders = Effect.gen(function* () {
 const reasonOf = <A, R>(effect: Effect.Effect<A, SqlError, R>) =>
   Effect.map(Effect.flip(effect), ({ reason }) => reason._tag)
 
-describe.skipIf(unavailable !== undefined)(titled("MySql.layerSqlClient"), () => {
+describe.skipIf(unavailable !== undefined)(titled("MySql.layerSqlClientFrom"), () => {
   layer(
     serverWith({ "innodb-lock-wait-timeout": 1, "innodb-rollback-on-timeout": "ON" }),
     live

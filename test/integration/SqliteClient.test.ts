@@ -8,7 +8,7 @@ import { eventually } from "../support/Eventually.ts"
 import { Db, dbLive, onEachDriver, plain } from "./SqliteFixture.ts"
 
 const live = (options: Partial<Sqlite.PoolsOptions> = {}) =>
-  Layer.provideMerge(Sqlite.layerSqlClient(Db), dbLive(options))
+  Layer.provideMerge(Sqlite.layerSqlClientFrom(Db), dbLive(options))
 
 const orders = Effect.flatMap(
   SqlClient.SqlClient,

@@ -120,7 +120,7 @@ onEachDriver("a thousand fibers on one writer, and eight readers", (driver) => {
     }).pipe(
       Effect.provide(
         Layer.provideMerge(
-          Sqlite.layerSqlClient(Db),
+          Sqlite.layerSqlClientFrom(Db),
           dbLive({ driver, readers, write: { acquireTimeout: "30 seconds" }, read: { acquireTimeout: "30 seconds" } })
         )
       )

@@ -150,7 +150,7 @@ onEachDriver("a file that another process has locked", (driver) => {
         assert.isTrue(Exit.hasInterrupts(exit))
         assert.isBelow(millis, 500)
       })
-      yield* Effect.provide(story, Layer.provideMerge(Sqlite.layerSqlClient(Db), dbLive({ path, driver })))
+      yield* Effect.provide(story, Layer.provideMerge(Sqlite.layerSqlClientFrom(Db), dbLive({ path, driver })))
     }).pipe(Effect.scoped)
   )
 

@@ -66,11 +66,12 @@ export class Inventory extends Context.Service<
           if (isNew) yield* Effect.forEach(sorted, take, { discard: true })
         },
         sql.withTransaction,
-        // A deadlock, a lock that was not to be had in time, a connection that was lost: all of it once more.
+        // A deadlock, a lock that was not to be had in time, a connection that was lost: all of it once more. Also where nobody knows
+        // whether it was committed, since what is sent twice counts once.
         Effect.retry({
           schedule: Schedule.jittered(Schedule.exponential("10 millis")),
           times: 5,
-          while: (error) => isSqlError(error) && error.isRetryable
+          while: (error) => isSqlError(error) && (error.isRetryable || error.reason.operation === "commit")
         })
       )
 
@@ -82,6 +83,6 @@ export class Inventory extends Context.Service<
 /** The service with everything below it, for an address such as `mysql://app@localhost/app`. */
 export const inventoryAt = (url: string) =>
   Inventory.layer.pipe(
-    Layer.provide(MySql.layerSqlClient(Db)),
+    Layer.provide(MySql.layerSqlClientFrom(Db)),
     Layer.provideMerge(Db.layer(MySql.connector({ url, applicationName: "warehouse" }), PoolConfig.development))
   )
