@@ -73,24 +73,26 @@ export const onRedis = (pool: ConnectionPool.ConnectionPool<Redis.Connection>): 
   }
 }
 
-/** On SurrealDB. A transfer that met another one is the caller's to repeat, and is not done here. */
+/**
+ * On SurrealDB, as records that are only ever added: its engine 3.0.2 loses one update in some ten thousand where transactions change the
+ * same record at once, also without a pool (docs/surrealdb.md). A transaction that met another one is the caller's to repeat, and is
+ * not done here.
+ */
 export const onSurreal = (pool: ConnectionPool.ConnectionPool<SurrealDb.Connection>): Bank<unknown> => {
   const query = (sql: string, bindings: Record<string, unknown> = {}) =>
     ConnectionPool.use(pool, (connection) => connection.query(sql, bindings))
   return {
-    open: Effect.asVoid(
-      query(`for $id in 0..${accounts} { upsert type::record("account", $id) set balance = ${opening} }`)
-    ),
+    open: Effect.asVoid(query("create moved set amount = 0")),
     transfer: (entry, from, to, amount) =>
       Effect.asVoid(
         query(
           `begin; create type::record("book", $entry) set amount = $amount;
-           update type::record("account", $from) set balance -= $amount;
-           update type::record("account", $to) set balance += $amount; commit;`,
+           create moved set account = $from, amount = -$amount;
+           create moved set account = $to, amount = $amount; commit;`,
           { entry, from, to, amount }
         )
       ),
-    sum: Effect.map(query("return math::sum((select value balance from account))"), ([sum]) => Number(sum)),
+    sum: Effect.map(query("return math::sum((select value amount from moved))"), ([sum]) => total + Number(sum)),
     book: Effect.map(query("select value record::id(id) from book"), ([ids]) => ids as ReadonlyArray<string>)
   }
 }
