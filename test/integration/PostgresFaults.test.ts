@@ -1,20 +1,12 @@
-/**
- * A real server under load, and what its clients see of it being killed, frozen and cut off. Each fault is played once and
- * recorded; the tests hold the record to one promise each.
- */
-import { assert, layer } from "@effect/vitest"
-import { Context, Effect, Fiber, Layer, type Scope } from "effect"
+import { layer } from "@effect/vitest"
+import { Context, Effect, type Scope } from "effect"
 import * as ConnectionPool from "../../src/ConnectionPool.ts"
 import type { Input } from "../../src/PoolConfig.ts"
-import type { AcquireError } from "../../src/PoolError.ts"
-import type { PoolStatus } from "../../src/PoolStatus.ts"
-import { eventually } from "../support/Eventually.ts"
 import * as TcpProxy from "../support/TcpProxy.ts"
 import { type Connection, live, makePool, observer, rowsOf, Server, serverWith, valueOf } from "./Server.ts"
+import * as UnderLoad from "./UnderLoad.ts"
 
 type Pool = ConnectionPool.ConnectionPool<Connection>
-
-const retry = { initial: 100, factor: 2, max: 400, jitter: 0 } as const
 
 const config = {
   minConnections: 2,
@@ -27,54 +19,15 @@ const config = {
   // Longer than the driver takes to give up a statement: what is being closed keeps its place until it is closed.
   closeTimeout: 6000,
   unavailableAfter: 400,
-  retry
+  retry: { initial: 100, factor: 2, max: 400, jitter: 0 }
 } satisfies Input
 
-const clients = 40
 /** How long a client waits for its statements. */
 const workTimeout = 400
 /** How long the driver waits for the answer to a statement that was interrupted, before it gives up the connection. */
 const driverPatience = 5000
-/** For a busy machine. */
-const grace = 500
-/** An attempt that has begun when the fault ends may still run out of time, and then the longest step has to pass. */
-const recoversWithin = config.connectTimeout + retry.max + grace
 
-/** `TimeoutError` is the client's own impatience, `wrong` an answer to somebody else's question. */
-type Outcome = "success" | "wrong" | "SqlError" | "TimeoutError" | AcquireError["_tag"]
-
-/** What one client asked for once, and what came of it. */
-interface Call {
-  readonly nonce: number
-  readonly kind: "query" | "transaction"
-  readonly client: number
-  readonly outcome: Outcome
-  readonly askedAt: number
-  readonly millis: number
-}
-
-/** All that is known of one fault when it is over. Times are those of `performance.now()`. */
-interface Story {
-  readonly calls: ReadonlyArray<Call>
-  readonly beganAt: number
-  readonly endedAt: number
-  /** When every client had had a success with something it asked for after the fault. */
-  readonly recoveredAt: number
-  /** When the pool tried to connect, as the proxy saw it. */
-  readonly attempts: ReadonlyArray<number>
-  /** How many sessions were ended one by one, by `pg_terminate_backend`. */
-  readonly terminated: number
-  /** The most sessions the server had at once, without those that the client has ended and the server cannot know it. */
-  readonly mostSessions: number
-  /** Such sessions at the end. */
-  readonly sessions: number
-  /** The pool at rest after the load. */
-  readonly status: PoolStatus
-  /** How many rows each transaction has left. */
-  readonly rows: ReadonlyMap<number, number>
-}
-
-class Played extends Context.Service<Played, Story>()("test/Played") {}
+class Played extends Context.Service<Played, UnderLoad.Story>()("test/Played") {}
 
 interface Scene {
   readonly applicationName: string
@@ -88,7 +41,7 @@ interface Scene {
 type Fault = (scene: Scene) => Effect.Effect<unknown, unknown, Server | Scope.Scope>
 
 /** A client that bounds all of it at once, the wait for a connection included: the pool sees it interrupted. */
-const query = (pool: Pool, nonce: number) =>
+const query = (pool: Pool) => (nonce: number) =>
   Effect.timeout(
     ConnectionPool.use(pool, (connection) => valueOf(connection, "select $1::int from pg_sleep(0.002)", [nonce])),
     workTimeout
@@ -98,7 +51,7 @@ const query = (pool: Pool, nonce: number) =>
  * Two rows or none, by a client that bounds its statements only: the pool sees it fail. It leaves its transaction open
  * then, and to end it is the pool's affair.
  */
-const transaction = (pool: Pool, nonce: number) =>
+const transaction = (pool: Pool) => (nonce: number) =>
   Effect.scoped(
     Effect.gen(function* () {
       const connection = yield* ConnectionPool.acquire(pool)
@@ -116,34 +69,6 @@ const transaction = (pool: Pool, nonce: number) =>
     })
   )
 
-/** Clients that never stop asking, one question at a time each, until the load ends. */
-const startLoad = Effect.fnUntraced(function* (pool: Pool) {
-  const calls: Array<Call> = []
-  let isOver = false
-  let lastNonce = 0
-
-  const ask = Effect.fnUntraced(function* (client: number) {
-    const nonce = ++lastNonce
-    const kind = nonce % 2 === 0 ? "query" : "transaction"
-    const askedAt = performance.now()
-    const outcome: Outcome = yield* (kind === "query" ? query : transaction)(pool, nonce).pipe(
-      Effect.map((answer) => (answer === nonce ? "success" : "wrong")),
-      Effect.catch((error) => Effect.succeed(error._tag))
-    )
-    calls.push({ nonce, kind, client, outcome, askedAt, millis: performance.now() - askedAt })
-    // Whoever is refused at once does not ask again at once.
-    if (outcome !== "success") yield* Effect.sleep(10)
-  })
-  const fibers = yield* Effect.forEach(Array.from({ length: clients }), (_, client) =>
-    Effect.forkChild(Effect.whileLoop({ while: () => !isOver, body: () => ask(client), step() {} }))
-  )
-  const end = Effect.suspend(() => {
-    isOver = true
-    return Effect.forEach(fibers, Fiber.join, { discard: true })
-  })
-  return { calls, end }
-})
-
 /** How many sessions the server has for the pool, without those that the pool has ended behind a cut. */
 const countSessions = Effect.fnUntraced(function* (outside: Connection, { applicationName, proxy }: Scene) {
   const sql = "select client_port as port from pg_stat_activity where application_name = $1"
@@ -152,36 +77,19 @@ const countSessions = Effect.fnUntraced(function* (outside: Connection, { applic
   return rows.filter(({ port }) => ports.has(port as number)).length
 })
 
-/** Watches the sessions, through the server's outages too. */
-const watchSessions = Effect.fnUntraced(function* (scene: Scene) {
-  const seen = { most: 0 }
+const watchSessions = (scene: Scene) => (note: (sessions: number) => void) => {
   const watch = Effect.scoped(
-    Effect.gen(function* () {
-      const outside = yield* observer
-      while (true) {
-        seen.most = Math.max(seen.most, yield* countSessions(outside, scene))
-        yield* Effect.sleep(5)
-      }
-    })
+    Effect.flatMap(observer, (outside) =>
+      Effect.forever(Effect.andThen(Effect.map(countSessions(outside, scene), note), Effect.sleep(5)))
+    )
   )
-  yield* Effect.forkScoped(Effect.forever(Effect.catch(watch, () => Effect.sleep(20))))
-  return seen
-})
+  return Effect.forever(Effect.catch(watch, () => Effect.sleep(20)))
+}
 
-/** A `CancelRequest`, which the driver sends on a connection of its own: no attempt of the pool's. */
+/** A `CancelRequest`, which the driver sends on a connection of its own. */
 const isCancel = ({ opening }: TcpProxy.Attempt): boolean =>
   opening !== undefined && opening.length >= 8 && opening.readUInt32BE(4) === 80_877_102
 
-/** Waits until every client has been served with something it asked for after `time`, or could have been long ago. */
-const everyClientServed = (calls: ReadonlyArray<Call>, time: number) => {
-  const served = Effect.sync(() => {
-    const successes = calls.filter(({ askedAt, outcome }) => askedAt >= time && outcome === "success")
-    return new Set(successes.map(({ client }) => client)).size
-  })
-  return Effect.ignore(eventually(served, (count) => count === clients, "10 seconds"))
-}
-
-/** Plays a fault under load, and goes on until everything is well again or has had the time to be. */
 const play = Effect.fnUntraced(function* (name: string, fault: Fault) {
   // The server remembers no more of it.
   const applicationName = name.slice(0, 63)
@@ -192,39 +100,25 @@ const play = Effect.fnUntraced(function* (name: string, fault: Fault) {
   const proxy = yield* TcpProxy.make(port)
   const pool = yield* makePool(applicationName, config, { port: proxy.port })
   const scene: Scene = { applicationName, proxy, outside, terminated: new Set() }
-  const seen = yield* watchSessions(scene)
-  const load = yield* startLoad(pool)
-  yield* eventually(ConnectionPool.status(pool), ({ inUse, released }) => released > 500 && inUse === 8, "10 seconds")
-
-  const beganAt = performance.now()
-  yield* fault(scene)
-  const endedAt = performance.now()
-  yield* everyClientServed(load.calls, endedAt)
-  const recoveredAt = performance.now()
-  // Some more of the load, for whatever comes late.
-  yield* Effect.sleep(300)
-  yield* load.end
-
-  yield* Effect.ignore(
-    eventually(ConnectionPool.status(pool), ({ idle, total }) => idle === total && total >= config.minConnections)
-  )
   // The first one may have died with the server.
-  const afterwards = yield* observer
-  const both = Effect.all({ status: ConnectionPool.status(pool), sessions: countSessions(afterwards, scene) })
-  yield* Effect.ignore(eventually(both, ({ sessions, status }) => status.total === sessions))
-  const rows = yield* rowsOf(afterwards, "select nonce, count(*)::int as count from halves group by nonce")
-  const story: Story = {
-    ...(yield* both),
-    calls: load.calls,
-    beganAt,
-    endedAt,
-    recoveredAt,
-    attempts: proxy.attempts.filter((attempt) => !isCancel(attempt)).map(({ at }) => at),
-    terminated: scene.terminated.size,
-    mostSessions: seen.most,
-    rows: new Map(rows.map(({ count, nonce }) => [nonce as number, count as number]))
-  }
-  return story
+  const afterwards = <A, E>(look: (outside: Connection) => Effect.Effect<A, E>) =>
+    Effect.scoped(Effect.flatMap(observer, look))
+  return yield* UnderLoad.play({
+    pool,
+    proxy,
+    settings: config,
+    query: query(pool),
+    transaction: transaction(pool),
+    fault: fault(scene),
+    sessions: afterwards((outside) => countSessions(outside, scene)),
+    watch: watchSessions(scene),
+    isCancel,
+    ended: () => scene.terminated.size,
+    halves: Effect.map(
+      afterwards((outside) => rowsOf(outside, "select nonce, count(*)::int as count from halves group by nonce")),
+      (rows) => new Map(rows.map(({ count, nonce }) => [nonce as number, count as number]))
+    )
+  })
 })
 
 /** Ends every session of the pool 20 times, at intervals that leave it time to open others. */
@@ -235,230 +129,69 @@ const terminateRepeatedly: Fault = ({ applicationName, outside, terminated }) =>
     yield* Effect.sleep(100)
   }).pipe(Effect.repeat({ times: 19 }))
 
-const killAndRestart: Fault = () =>
-  Effect.gen(function* () {
-    const server = yield* Server
-    let isDown = true
-    const restart = Effect.suspend(() => {
-      if (!isDown) return Effect.void
-      isDown = false
-      return server.start
-    })
-    // Whatever the test finds, there must be a server for the next one.
-    yield* Effect.acquireRelease(server.kill, () => Effect.orDie(restart))
-    yield* Effect.sleep(1500)
-    yield* restart
-  })
-
 /** So long that the driver gives up what was running, and the pool then has the time to call itself unavailable. */
 const longSilence = workTimeout + driverPatience + config.connectTimeout + config.unavailableAfter + 800
 
-const freezeAndThaw: Fault = () =>
-  Effect.gen(function* () {
-    const server = yield* Server
-    yield* Effect.acquireRelease(server.freeze, () => server.thaw)
-    yield* Effect.sleep(longSilence)
-    yield* server.thaw
-  })
-
-/** Longer than any timeout but the driver's. */
-const cutAndHeal: Fault = ({ proxy }) =>
-  Effect.gen(function* () {
-    yield* proxy.cut("mute")
-    yield* Effect.sleep(2000)
-    yield* proxy.heal
-  })
-
-const cutForGood: Fault = ({ proxy }) =>
-  Effect.gen(function* () {
-    yield* proxy.cut("mute")
-    yield* Effect.sleep(longSilence)
-    yield* proxy.healForNewcomers
-  })
-
-const resetAndRefuse: Fault = ({ proxy }) =>
-  Effect.gen(function* () {
-    yield* proxy.cut("reset")
-    yield* proxy.reset
-    yield* Effect.sleep(1500)
-    yield* proxy.heal
-  })
-
-/** How many steps of the retry schedule fit in a time, if every attempt takes so long to fail. */
-const stepsWithin = (millis: number, attemptMillis: number): number => {
-  let steps = 0
-  let delay: number = retry.initial
-  for (let at = attemptMillis + delay; at <= millis; at += attemptMillis + delay) {
-    steps++
-    delay = Math.min(delay * retry.factor, retry.max)
-  }
-  return steps
-}
-
-/** The attempts during an outage: one first burst, until the first of them has failed, and then one for each step. */
-const byRetrySchedule =
-  (attemptMillis: number) =>
-  ({ attempts, beganAt, endedAt }: Story) => {
-    const made = attempts.filter((at) => at >= beganAt && at < endedAt)
-    const outage = endedAt - (made[0] ?? endedAt)
-    // The proxy sees the first attempt a little after it was made.
-    return { made: made.length, allowed: config.maxConnecting + stepsWithin(outage + 50, attemptMillis) }
-  }
-
-/** The attempts of the whole story: one for every place, and one for every session that was ended. */
-const onePerSession = ({ attempts, terminated }: Story) => ({
-  made: attempts.length,
-  allowed: config.maxConnections + terminated
-})
-
-interface Expectation {
+interface Expectation extends Pick<UnderLoad.Expectation, "met" | "attempts"> {
   readonly fault: Fault
-  /** What some of the callers must have met, or the fault was none. */
-  readonly met: ReadonlyArray<Outcome>
   /** Nobody is told that the server is gone: a statement that was running is the driver's to give up. */
   readonly isSilent: boolean
-  readonly attempts: (story: Story) => { readonly made: number; readonly allowed: number }
 }
+
+const atOnce = UnderLoad.byRetrySchedule(config, 0)
+const afterTimeouts = UnderLoad.byRetrySchedule(config, config.connectTimeout)
 
 const faults: Readonly<Record<string, Expectation>> = {
   "all sessions are terminated, again and again": {
     fault: terminateRepeatedly,
     met: ["SqlError"],
     isSilent: false,
-    attempts: onePerSession
+    attempts: UnderLoad.onePerSession(config)
   },
   "the server is killed and restarted": {
-    fault: killAndRestart,
+    fault: () => Effect.flatMap(Server, (server) => UnderLoad.killAndRestart(server, 1500)),
     met: ["SqlError", "ServiceUnavailable"],
     isSilent: false,
-    attempts: byRetrySchedule(0)
+    attempts: atOnce
   },
   "every connection is reset and new ones are refused for a while": {
-    fault: resetAndRefuse,
+    fault: ({ proxy }) => UnderLoad.resetAndRefuse(proxy, 1500),
     met: ["SqlError", "ServiceUnavailable"],
     isSilent: false,
-    attempts: byRetrySchedule(0)
+    attempts: atOnce
   },
   "the server freezes and thaws": {
-    fault: freezeAndThaw,
+    fault: () => Effect.flatMap(Server, (server) => UnderLoad.freezeAndThaw(server, longSilence)),
     met: ["TimeoutError", "AcquireTimeout", "ServiceUnavailable"],
     isSilent: true,
-    attempts: byRetrySchedule(config.connectTimeout)
+    attempts: afterTimeouts
   },
+  // Longer than any timeout but the driver's.
   "the network is cut and healed": {
-    fault: cutAndHeal,
+    fault: ({ proxy }) => UnderLoad.cutAndHeal(proxy, 2000),
     met: ["TimeoutError", "AcquireTimeout"],
     isSilent: true,
-    attempts: byRetrySchedule(config.connectTimeout)
+    attempts: afterTimeouts
   },
   "the network is cut, and only new connections work afterwards": {
-    fault: cutForGood,
+    fault: ({ proxy }) => UnderLoad.cutForGood(proxy, longSilence),
     met: ["TimeoutError", "AcquireTimeout", "ServiceUnavailable"],
     isSilent: true,
-    attempts: byRetrySchedule(config.connectTimeout)
+    attempts: afterTimeouts
   }
 }
-
-const permitted = new Set<Outcome>(["success", "SqlError", "TimeoutError", "AcquireTimeout", "ServiceUnavailable"])
 
 // What the server has said to be committed must outlive its SIGKILL.
 layer(serverWith({ synchronous_commit: "on" }), live)("Postgres.connector: under load", (it) => {
   for (const [name, { attempts, fault, isSilent, met }] of Object.entries(faults)) {
-    it.layer(Layer.effect(Played, play(name, fault)), { timeout: "30 seconds" })(name, (it) => {
-      it.effect("gives every caller its own answer or a typed error", () =>
-        Effect.gen(function* () {
-          const { calls } = yield* Played
-          const unexpected = calls.filter(({ outcome }) => !permitted.has(outcome))
-          assert.deepStrictEqual(unexpected, [])
-        })
-      )
-
-      it.effect("lets callers feel it", () =>
-        Effect.gen(function* () {
-          const { calls } = yield* Played
-          assert.includeMembers([...new Set(calls.map(({ outcome }) => outcome))], [...met])
-        })
-      )
-
-      it.effect("lets nobody wait beyond the timeouts", () =>
-        Effect.gen(function* () {
-          const { beganAt, calls, endedAt } = yield* Played
-          // The client's timeout ends when the driver has let go of the statement.
-          const lettingGo = isSilent ? Math.min(driverPatience, endedAt - beganAt) : 0
-          const longest = Math.max(...calls.map(({ millis }) => millis))
-          assert.isAtMost(longest, config.acquireTimeout + workTimeout + lettingGo + grace)
-        })
-      )
-
-      it.effect("serves every client again soon after its end", () =>
-        Effect.gen(function* () {
-          const { endedAt, recoveredAt } = yield* Played
-          assert.isAtMost(recoveredAt - endedAt, recoversWithin)
-        })
-      )
-
-      it.effect("fails nobody any more once every client has been served", () =>
-        Effect.gen(function* () {
-          const { calls, recoveredAt } = yield* Played
-          const failed = calls.filter(({ askedAt, outcome }) => askedAt >= recoveredAt && outcome !== "success")
-          assert.deepStrictEqual(failed, [])
-        })
-      )
-
-      it.effect("makes no more attempts to connect than it may", () =>
-        Effect.gen(function* () {
-          const { allowed, made } = attempts(yield* Played)
-          assert.isAtMost(made, allowed)
-        })
-      )
-
-      it.effect("never has more sessions on the server than connections are allowed", () =>
-        Effect.gen(function* () {
-          const { mostSessions } = yield* Played
-          assert.isAbove(mostSessions, 1)
-          assert.isAtMost(mostSessions, config.maxConnections)
-        })
-      )
-
-      it.effect("leaves no half of a transaction behind", () =>
-        Effect.gen(function* () {
-          const { rows } = yield* Played
-          assert.deepStrictEqual(
-            [...rows].filter(([, count]) => count !== 2),
-            []
-          )
-        })
-      )
-
-      it.effect("loses no transaction that a client saw committed", () =>
-        Effect.gen(function* () {
-          const { calls, rows } = yield* Played
-          const committed = calls.filter(({ kind, outcome }) => kind === "transaction" && outcome === "success")
-          assert.isAbove(committed.length, 100)
-          assert.deepStrictEqual(
-            committed.filter(({ nonce }) => !rows.has(nonce)),
-            []
-          )
-        })
-      )
-
-      it.effect("leaks nothing", () =>
-        Effect.gen(function* () {
-          const { status } = yield* Played
-          const { acquired, closed, created, inUse, released, total, waiting } = status
-          assert.deepStrictEqual(
-            { inUse, waiting, released, total },
-            { inUse: 0, waiting: 0, released: acquired, total: created - closed }
-          )
-        })
-      )
-
-      it.effect("has as many connections in the end as the server has sessions", () =>
-        Effect.gen(function* () {
-          const { sessions, status } = yield* Played
-          assert.strictEqual(sessions, status.total)
-        })
-      )
+    UnderLoad.promises(it, name, Played, play(name, fault), config, {
+      attempts,
+      met,
+      permitted: ["SqlError", "TimeoutError", "AcquireTimeout", "ServiceUnavailable"],
+      committed: 100,
+      // The client's timeout ends when the driver has let go of the statement.
+      longest: ({ beganAt, endedAt }) =>
+        config.acquireTimeout + workTimeout + (isSilent ? Math.min(driverPatience, endedAt - beganAt) : 0)
     })
   }
 })
