@@ -3,15 +3,15 @@
  * one socket for all. Each fault is played once and recorded; the tests hold the record to one promise each.
  */
 import { assert, layer } from "@effect/vitest"
-import { Context, Effect, Fiber, Layer, type Scope } from "effect"
+import { Context, Effect, Layer, type Scope } from "effect"
 import * as ConnectionPool from "../../src/ConnectionPool.ts"
 import type { Input } from "../../src/PoolConfig.ts"
-import type { AcquireError } from "../../src/PoolError.ts"
 import type { PoolStatus } from "../../src/PoolStatus.ts"
 import { eventually } from "../support/Eventually.ts"
 import * as SurrealServer from "../support/SurrealServer.ts"
 import * as TcpProxy from "../support/TcpProxy.ts"
 import { asOwner, type Connection, live, makePool, type Mode, modes, onServer, Server } from "./Surreal.ts"
+import * as UnderLoad from "./UnderLoad.ts"
 
 type Pool = ConnectionPool.ConnectionPool<Connection>
 
@@ -38,22 +38,10 @@ const patience = 1000
 /** For a busy machine. */
 const grace = 1000
 
-/** `TimeoutError` is the client's own impatience, `wrong` an answer to somebody else's question. */
-type Outcome = "success" | "wrong" | "SurrealDbError" | "TimeoutError" | AcquireError["_tag"]
-
-interface Call {
-  readonly nonce: number
-  readonly kind: "query" | "transaction"
-  readonly client: number
-  readonly outcome: Outcome
-  readonly askedAt: number
-  readonly millis: number
-}
-
 /** All that is known of one fault when it is over. Times are those of `performance.now()`. */
 interface Story {
   readonly mode: Mode
-  readonly calls: ReadonlyArray<Call>
+  readonly calls: ReadonlyArray<UnderLoad.Call>
   readonly beganAt: number
   readonly endedAt: number
   /** When every client had had a success with something it asked for after the fault. */
@@ -79,12 +67,10 @@ class Servers extends Context.Service<Servers, Readonly<Record<Mode, SurrealServ
   )
 }
 
-type Fault = (
-  proxy: TcpProxy.TcpProxy
-) => Effect.Effect<unknown, SurrealServer.SurrealServerError, Server | Scope.Scope>
+type Fault = (proxy: TcpProxy.TcpProxy) => Effect.Effect<unknown, unknown, Server | Scope.Scope>
 
 /** A client that bounds all of it at once, the wait for a connection included: the pool sees it interrupted. */
-const query = (pool: Pool, nonce: number) =>
+const query = (pool: Pool) => (nonce: number) =>
   Effect.timeout(
     ConnectionPool.use(pool, (connection) =>
       Effect.map(connection.query("SLEEP 2ms; RETURN $nonce", { nonce }), ([, answer]) => answer)
@@ -96,7 +82,7 @@ const query = (pool: Pool, nonce: number) =>
  * Two records or none, by a client that bounds its statements only: the pool sees it fail. It leaves its transaction open then,
  * and to end it is the pool's affair.
  */
-const transaction = (pool: Pool, nonce: number) =>
+const transaction = (pool: Pool) => (nonce: number) =>
   Effect.scoped(
     Effect.gen(function* () {
       const connection = yield* ConnectionPool.acquire(pool)
@@ -114,56 +100,19 @@ const transaction = (pool: Pool, nonce: number) =>
     })
   )
 
-/** Clients that never stop asking, one question at a time each, until the load ends. */
-const startLoad = Effect.fnUntraced(function* (pool: Pool, firstNonce: number) {
-  const calls: Array<Call> = []
-  let isOver = false
-  let lastNonce = firstNonce
-
-  const ask = Effect.fnUntraced(function* (client: number) {
-    const nonce = ++lastNonce
-    const kind = nonce % 2 === 0 ? "query" : "transaction"
-    const askedAt = performance.now()
-    const outcome: Outcome = yield* (kind === "query" ? query : transaction)(pool, nonce).pipe(
-      Effect.map((answer) => (answer === nonce ? "success" : "wrong")),
-      Effect.catch((error) => Effect.succeed(error._tag))
-    )
-    calls.push({ nonce, kind, client, outcome, askedAt, millis: performance.now() - askedAt })
-    // Whoever is refused at once does not ask again at once.
-    if (outcome !== "success") yield* Effect.sleep(10)
-  })
-  const fibers = yield* Effect.forEach(Array.from({ length: clients }), (_, client) =>
-    Effect.forkChild(Effect.whileLoop({ while: () => !isOver, body: () => ask(client), step() {} }))
-  )
-  const end = Effect.suspend(() => {
-    isOver = true
-    return Effect.forEach(fibers, Fiber.join, { discard: true })
-  })
-  return { calls, end }
-})
-
-/** Waits until every client has been served with something it asked for after `time`, or could have been long ago. */
-const everyClientServed = (calls: ReadonlyArray<Call>, time: number) => {
-  const served = Effect.sync(() => {
-    const successes = calls.filter(({ askedAt, outcome }) => askedAt >= time && outcome === "success")
-    return new Set(successes.map(({ client }) => client)).size
-  })
-  return Effect.ignore(eventually(served, (count) => count === clients, "10 seconds"))
-}
-
 /** Plays a fault under load, and goes on until everything is well again or has had the time to be. */
 const play = Effect.fnUntraced(function* (mode: Mode, fault: Fault) {
   const { countsFrom, port } = yield* Server
   yield* asOwner("REMOVE TABLE IF EXISTS half; DEFINE TABLE half")
   const proxy = yield* TcpProxy.make(port)
   const pool = yield* makePool(config, { mode, url: `ws://127.0.0.1:${proxy.port}/rpc` })
-  const load = yield* startLoad(pool, 0)
+  const load = yield* UnderLoad.startLoad({ clients, query: query(pool), transaction: transaction(pool) })
   yield* eventually(ConnectionPool.status(pool), ({ inUse, released }) => released > 200 && inUse >= 2, "10 seconds")
 
   const beganAt = performance.now()
   yield* fault(proxy)
   const endedAt = performance.now()
-  yield* everyClientServed(load.calls, endedAt)
+  yield* UnderLoad.everyClientServed(load.calls, endedAt, clients)
   const recoveredAt = performance.now()
   // Some more of the load, for whatever comes late.
   yield* Effect.sleep(200)
@@ -199,21 +148,6 @@ const playBoth = (fault: Fault) =>
     return Effect.all(both, { concurrency: 2 })
   })
 
-const killAndRestart: Fault = () =>
-  Effect.gen(function* () {
-    const server = yield* Server
-    let isDown = true
-    const restart = Effect.suspend(() => {
-      if (!isDown) return Effect.void
-      isDown = false
-      return server.start()
-    })
-    // Whatever the test finds, there must be a server for the next one.
-    yield* Effect.acquireRelease(server.kill, () => Effect.orDie(restart))
-    yield* Effect.sleep(200)
-    yield* restart
-  })
-
 const drops = 3
 
 const dropRepeatedly: Fault = () =>
@@ -226,32 +160,6 @@ const dropRepeatedly: Fault = () =>
 /** So long that everything that waits for the server has given it up. */
 const silence = workTimeout + config.resetTimeout + patience + config.unavailableAfter + 100
 
-const freezeAndThaw: Fault = () =>
-  Effect.gen(function* () {
-    const server = yield* Server
-    yield* Effect.acquireRelease(server.freeze, () => server.thaw)
-    yield* Effect.sleep(silence)
-    yield* server.thaw
-  })
-
-const cutForGood: Fault = (proxy) =>
-  Effect.gen(function* () {
-    yield* proxy.cut("mute")
-    yield* Effect.sleep(silence)
-    yield* proxy.healForNewcomers
-  })
-
-/** How many steps of the retry schedule fit in a time, if every attempt takes so long to fail. */
-const stepsWithin = (millis: number, attemptMillis: number): number => {
-  let steps = 0
-  let delay: number = retry.initial
-  for (let at = attemptMillis + delay; at <= millis; at += attemptMillis + delay) {
-    steps++
-    delay = Math.min(delay * retry.factor, retry.max)
-  }
-  return steps
-}
-
 /** How many sockets are opened where one would do for all: when a server has gone or comes back, there is no herd. */
 const socketsFor = (mode: Mode, connections: number): number => (mode === "sharedSocket" ? 1 : connections)
 
@@ -263,7 +171,7 @@ const byRetrySchedule =
   (attemptMillis: number) =>
   ({ beganAt, endedAt, mode }: Story): number =>
     socketsFor(mode, config.maxConnecting) +
-    stepsWithin(endedAt - beganAt + 50, attemptMillis) +
+    UnderLoad.stepsWithin(retry, endedAt - beganAt + 50, attemptMillis) +
     // The attempt that finds it, and the others.
     1 +
     socketsFor(mode, config.maxConnections) +
@@ -276,12 +184,13 @@ interface Expectation {
   /** How many attempts to connect there may be from its beginning on. */
   readonly attempts: (story: Story) => number
   /** What some of the callers must have met, or the fault was none. */
-  readonly met: ReadonlyArray<Outcome>
+  readonly met: ReadonlyArray<UnderLoad.Outcome>
 }
 
 const faults: Readonly<Record<string, Expectation>> = {
   "the server is killed and restarted": {
-    fault: killAndRestart,
+    fault: () =>
+      Effect.flatMap(Server, (server) => UnderLoad.killAndRestart({ ...server, start: server.start() }, 200)),
     attempts: byRetrySchedule(0),
     met: ["SurrealDbError", "ServiceUnavailable"]
   },
@@ -291,18 +200,19 @@ const faults: Readonly<Record<string, Expectation>> = {
     met: ["SurrealDbError"]
   },
   "the server freezes and thaws": {
-    fault: freezeAndThaw,
+    fault: () =>
+      Effect.flatMap(Server, (server) => UnderLoad.freezeAndThaw({ ...server, start: server.start() }, silence)),
     attempts: byRetrySchedule(config.connectTimeout),
     met: ["TimeoutError"]
   },
   "the network is cut, and only new connections work afterwards": {
-    fault: cutForGood,
+    fault: (proxy) => UnderLoad.cutForGood(proxy, silence),
     attempts: byRetrySchedule(config.connectTimeout),
     met: ["TimeoutError"]
   }
 }
 
-const permitted = new Set<Outcome>([
+const permitted = new Set<UnderLoad.Outcome>([
   "success",
   "SurrealDbError",
   "TimeoutError",

@@ -10,17 +10,24 @@ import type { PoolStatus } from "../../src/PoolStatus.ts"
 import { eventually } from "../support/Eventually.ts"
 import type * as TcpProxy from "../support/TcpProxy.ts"
 
-/** How many ask at the same time. */
-export const clients = 40
+/** How many ask at the same time, unless a test says otherwise. */
+const usualClients = 40
 
 /** For a busy machine. */
 export const grace = 500
 
 /** `TimeoutError` is the client's own impatience, `wrong` an answer to somebody else's question; the rest are the driver's. */
-export type Outcome = "success" | "wrong" | "TimeoutError" | "SqlError" | "RedisError" | AcquireError["_tag"]
+export type Outcome =
+  | "success"
+  | "wrong"
+  | "TimeoutError"
+  | "SqlError"
+  | "RedisError"
+  | "SurrealDbError"
+  | AcquireError["_tag"]
 
 /** What one client asked for once, and what came of it. */
-interface Call {
+export interface Call {
   readonly nonce: number
   readonly kind: "query" | "transaction"
   readonly client: number
@@ -63,17 +70,23 @@ export interface Settings {
 
 type Ask = (nonce: number) => Effect.Effect<unknown, { readonly _tag: Outcome }>
 
-/** What is different from server to server. */
-export interface Stage<A, E, R> {
-  readonly pool: ConnectionPool.ConnectionPool<A>
-  readonly proxy: TcpProxy.TcpProxy
-  readonly settings: Settings
+/** What clients ask for. */
+export interface Questions {
+  /** Default: 40. */
+  readonly clients?: number
   /** Gives the number it was asked with. */
   readonly query: Ask
   /** Leaves two halves or none, and gives the number it was asked with. */
   readonly transaction: Ask
   /** How long a client rests after a success, for a server that is faster than a test has need of. */
   readonly rest?: number
+}
+
+/** What is different from server to server. */
+export interface Stage<A, E, R> extends Questions {
+  readonly pool: ConnectionPool.ConnectionPool<A>
+  readonly proxy: TcpProxy.TcpProxy
+  readonly settings: Settings
   readonly fault: Effect.Effect<unknown, E, R>
   /** How many sessions the server has for the pool, of those that are not behind a cut; over a connection that is there. */
   readonly sessions: Effect.Effect<number, E, R>
@@ -88,7 +101,12 @@ export interface Stage<A, E, R> {
 }
 
 /** Clients that never stop asking, one question at a time each, until the load ends. */
-const startLoad = Effect.fnUntraced(function* <A, E, R>({ query, rest = 0, transaction }: Stage<A, E, R>) {
+export const startLoad = Effect.fnUntraced(function* ({
+  clients = usualClients,
+  query,
+  rest = 0,
+  transaction
+}: Questions) {
   const calls: Array<Call> = []
   let isOver = false
   let lastNonce = 0
@@ -117,7 +135,7 @@ const startLoad = Effect.fnUntraced(function* <A, E, R>({ query, rest = 0, trans
 })
 
 /** Waits until every client has been served with something it asked for after `time`, or could have been long ago. */
-const everyClientServed = (calls: ReadonlyArray<Call>, time: number) => {
+export const everyClientServed = (calls: ReadonlyArray<Call>, time: number, clients = usualClients) => {
   const served = Effect.sync(() => {
     const successes = calls.filter(({ askedAt, outcome }) => askedAt >= time && outcome === "success")
     return new Set(successes.map(({ client }) => client)).size
@@ -141,7 +159,7 @@ export const play = Effect.fnUntraced(function* <A, E, R>(stage: Stage<A, E, R>)
   const beganAt = performance.now()
   yield* fault
   const endedAt = performance.now()
-  yield* everyClientServed(load.calls, endedAt)
+  yield* everyClientServed(load.calls, endedAt, stage.clients)
   const recoveredAt = performance.now()
   // Some more of the load, for whatever comes late.
   yield* Effect.sleep(300)
@@ -208,7 +226,11 @@ export const resetAndRefuse = ({ cut, heal, reset }: TcpProxy.TcpProxy, millis: 
 export type Attempts = (story: Story) => { readonly made: number; readonly allowed: number }
 
 /** How many steps of the retry schedule fit in a time, if every attempt takes so long to fail. */
-const stepsWithin = ({ factor, initial, max }: Settings["retry"], millis: number, attemptMillis: number): number => {
+export const stepsWithin = (
+  { factor, initial, max }: Settings["retry"],
+  millis: number,
+  attemptMillis: number
+): number => {
   let steps = 0
   let delay = initial
   for (let at = attemptMillis + delay; at <= millis; at += attemptMillis + delay) {
