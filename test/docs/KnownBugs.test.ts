@@ -75,7 +75,7 @@ describe("the list of known bugs", () => {
           assert.property(promises, promise[1]!, `${place}: ${citation}`)
           continue
         }
-        const [, file, name] = /^`(test\/[\w/]+\.test\.ts)` › "(.+)"$/.exec(citation) ?? []
+        const [, file, name] = /^`(test\/[\w/]+(?:\.test)?\.ts)` › "(.+)"$/.exec(citation) ?? []
         assert.isDefined(name, `${place}: ${citation}`)
         const source = fs.readFileSync(path.join(root, file!), "utf8")
         assert.isTrue(isTestOf(source, name!), `${place}: ${citation}`)
