@@ -8,7 +8,6 @@ import * as Config from "effect/Config"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
@@ -26,6 +25,7 @@ import * as Connection from "./MySqlConnection.ts"
 import * as Session from "./MySqlSession.ts"
 import { type Options, type Target, targetOf, type Tls } from "./MySqlTarget.ts"
 import * as Upkeep from "./MySqlUpkeep.ts"
+import { configOptions } from "./ServerConfig.ts"
 import * as Sql from "./Sql.ts"
 
 export type { DialectOptions, Options, Tls }
@@ -131,29 +131,7 @@ export const queries: DatabaseConnection.Options<MySqlConnection, Result, SqlErr
  * @since 0.1.0
  */
 export const config = (prefix: string): Config.Config<Connector.Connector<MySqlConnection, SqlError>> =>
-  Config.all({
-    url: Config.option(Config.Redacted(`${prefix}_URL`)),
-    host: Config.option(Config.String(`${prefix}_HOST`)),
-    port: Config.option(Config.Port(`${prefix}_PORT`)),
-    database: Config.option(Config.String(`${prefix}_DATABASE`)),
-    username: Config.option(Config.String(`${prefix}_USERNAME`)),
-    password: Config.option(Config.Redacted(`${prefix}_PASSWORD`)),
-    ssl: Config.option(Config.Boolean(`${prefix}_SSL`)),
-    applicationName: Config.option(Config.String(`${prefix}_APPLICATION_NAME`))
-  }).pipe(
-    Config.map((read) =>
-      connector({
-        url: Option.getOrUndefined(read.url),
-        host: Option.getOrUndefined(read.host),
-        port: Option.getOrUndefined(read.port),
-        database: Option.getOrUndefined(read.database),
-        username: Option.getOrUndefined(read.username),
-        password: Option.getOrUndefined(read.password),
-        ssl: Option.getOrUndefined(read.ssl),
-        applicationName: Option.getOrUndefined(read.applicationName)
-      })
-    )
-  )
+  Config.map(configOptions(prefix), connector)
 
 /**
  * How `Sql.layer` and `Sql.make` run statements on MySQL and MariaDB, with names as they are.

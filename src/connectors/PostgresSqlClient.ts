@@ -23,7 +23,7 @@ import * as PoolConfig from "../PoolConfig.ts"
 import type { ConnectError, PoolConfigError } from "../PoolError.ts"
 import * as PoolLayer from "../PoolLayer.ts"
 import { connector, type Options as ConnectorOptions } from "./Postgres.ts"
-import { configOptions } from "./PostgresConfig.ts"
+import { configOptions } from "./ServerConfig.ts"
 import * as Session from "./PostgresSession.ts"
 import * as Sql from "./Sql.ts"
 

@@ -11,8 +11,6 @@ import { eventually } from "../support/Eventually.ts"
 import * as MariaDbServer from "../support/MariaDbServer.ts"
 import { type Connection, connectFailure, live, rowsOf, single, titled, valueOf } from "./MySqlServer.ts"
 
-if (!Certificate.hasOpenssl) console.warn("the tests of TLS are skipped: no openssl to make a certificate with")
-
 interface Secure {
   readonly port: number
   /** The certificate that the server shows, and another one that it could show. */
@@ -149,7 +147,7 @@ describe.skipIf(MariaDbServer.unavailable !== undefined)(titled("MySql.connector
       )
     })
 
-    describe.skipIf(!Certificate.hasOpenssl)("TLS", () => {
+    describe.skipIf(!Certificate.hasOpenssl)(Certificate.titled("TLS"), () => {
       const encrypted = Effect.map(Effect.all([at, SecureServer]), ([options, { ca }]) => ({
         ...options,
         username: "encrypted",

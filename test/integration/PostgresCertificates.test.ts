@@ -57,7 +57,7 @@ class CertifiedServer extends Context.Service<
 
 const read = (file: string): string => fs.readFileSync(file, "utf8")
 
-describe.skipIf(!Certificate.hasOpenssl)("a certificate that is replaced", () => {
+describe.skipIf(!Certificate.hasOpenssl)(Certificate.titled("a certificate that is replaced"), () => {
   layer(
     CertifiedServer.layer,
     live

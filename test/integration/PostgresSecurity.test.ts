@@ -24,8 +24,6 @@ const accessRules = [
   "host    all all       127.0.0.1/32 scram-sha-256"
 ].join("\n")
 
-if (!Certificate.hasOpenssl) console.warn("the tests of TLS are skipped: no openssl to make a certificate with")
-
 /** A server that asks for passwords and speaks TLS, and the certificate it shows. */
 class SecureServer extends Context.Service<
   SecureServer,
@@ -189,7 +187,7 @@ layer(SecureServer.layer, live)("Postgres.connector", (it) => {
     )
   })
 
-  describe.skipIf(!Certificate.hasOpenssl)("TLS", () => {
+  describe.skipIf(!Certificate.hasOpenssl)(Certificate.titled("TLS"), () => {
     const isEncrypted = (connection: Connection) =>
       valueOf(connection, "select ssl from pg_stat_ssl where pid = pg_backend_pid()")
 

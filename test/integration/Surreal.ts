@@ -23,7 +23,7 @@ export const serverWith = (options?: SurrealServer.Options) => Layer.effect(Serv
 /** The tests, or one word of why there are none: it stands in the report. */
 export const onServer = (name: string, tests: () => void): void => {
   if (SurrealServer.unavailable === undefined) describe(name, tests)
-  else describe.skip(`${name}: not run, ${SurrealServer.unavailable}`, tests)
+  else describe.skip(`${name} (not run: ${SurrealServer.unavailable})`, tests)
 }
 
 export const modes = ["socketPerConnection", "sharedSocket"] as const

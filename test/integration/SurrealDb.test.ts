@@ -560,41 +560,39 @@ onServer("SurrealDb.connector", () => {
     )
 
     const tls = Certificate.hasOpenssl ? it.live : it.live.skip
-    tls(
-      `follows a replaced certificate only to one that it trusts${Certificate.hasOpenssl ? "" : ": not run, no openssl"}`,
-      () =>
-        Effect.gen(function* () {
-          const folder = fs.mkdtempSync(path.join(os.tmpdir(), "effect-pool-tls-"))
-          yield* Effect.addFinalizer(() => Effect.sync(() => fs.rmSync(folder, { recursive: true })))
-          const trusted = Certificate.make(folder, "localhost")!
-          const [stranger, again] = [path.join(folder, "stranger"), path.join(folder, "again")]
-          fs.mkdirSync(stranger)
-          fs.mkdirSync(again)
-          const other = Certificate.make(stranger, "localhost")!
-          const next = Certificate.make(again, "localhost")!
-          const shown = { cert: path.join(folder, "shown.crt"), key: path.join(folder, "shown.key") }
-          const show = ({ cert, key }: { readonly cert: string; readonly key: string }) =>
-            Effect.sync(() => {
-              fs.copyFileSync(cert, shown.cert)
-              fs.copyFileSync(key, shown.key)
-            })
-          yield* show(trusted)
-          const server = yield* SurrealServer.make({ tls: shown })
-          const url = server.url.replace("127.0.0.1", "localhost")
-          const ca = [trusted.cert, next.cert].map((file) => fs.readFileSync(file, "utf8"))
-          const connector = SurrealDb.connector({ url, ...place, authentication: root(server.password), ssl: { ca } })
-          const config = { ...single, retry: { initial: "10 millis", max: "200 millis" } } as const
-          const pool = yield* ConnectionPool.make(connector, config)
-          const restartWith = (certificate: typeof trusted) =>
-            Effect.andThen(server.kill, Effect.andThen(show(certificate), server.start()))
-          yield* restartWith(other)
-          const { lastFailure } = yield* eventually(
-            ConnectionPool.status(pool),
-            ({ lastFailure }) => lastFailure?.kind === "permanent"
-          )
-          yield* restartWith(next)
-          assert.deepStrictEqual([lastFailure?.reason, yield* ask(pool, "RETURN 1")], ["tls", 1])
-        }).pipe(Effect.scoped, Effect.provide(silent))
+    tls(Certificate.titled("follows a replaced certificate only to one that it trusts"), () =>
+      Effect.gen(function* () {
+        const folder = fs.mkdtempSync(path.join(os.tmpdir(), "effect-pool-tls-"))
+        yield* Effect.addFinalizer(() => Effect.sync(() => fs.rmSync(folder, { recursive: true })))
+        const trusted = Certificate.make(folder, "localhost")!
+        const [stranger, again] = [path.join(folder, "stranger"), path.join(folder, "again")]
+        fs.mkdirSync(stranger)
+        fs.mkdirSync(again)
+        const other = Certificate.make(stranger, "localhost")!
+        const next = Certificate.make(again, "localhost")!
+        const shown = { cert: path.join(folder, "shown.crt"), key: path.join(folder, "shown.key") }
+        const show = ({ cert, key }: { readonly cert: string; readonly key: string }) =>
+          Effect.sync(() => {
+            fs.copyFileSync(cert, shown.cert)
+            fs.copyFileSync(key, shown.key)
+          })
+        yield* show(trusted)
+        const server = yield* SurrealServer.make({ tls: shown })
+        const url = server.url.replace("127.0.0.1", "localhost")
+        const ca = [trusted.cert, next.cert].map((file) => fs.readFileSync(file, "utf8"))
+        const connector = SurrealDb.connector({ url, ...place, authentication: root(server.password), ssl: { ca } })
+        const config = { ...single, retry: { initial: "10 millis", max: "200 millis" } } as const
+        const pool = yield* ConnectionPool.make(connector, config)
+        const restartWith = (certificate: typeof trusted) =>
+          Effect.andThen(server.kill, Effect.andThen(show(certificate), server.start()))
+        yield* restartWith(other)
+        const { lastFailure } = yield* eventually(
+          ConnectionPool.status(pool),
+          ({ lastFailure }) => lastFailure?.kind === "permanent"
+        )
+        yield* restartWith(next)
+        assert.deepStrictEqual([lastFailure?.reason, yield* ask(pool, "RETURN 1")], ["tls", 1])
+      }).pipe(Effect.scoped, Effect.provide(silent))
     )
   })
 })

@@ -5,6 +5,10 @@ import * as path from "node:path"
 
 export const hasOpenssl = spawnSync("openssl", ["version"], { stdio: "ignore" }).status === 0
 
+/** A title for tests that need a certificate: says why they are not run where none can be made. */
+export const titled = (title: string): string =>
+  hasOpenssl ? title : `${title} (not run: there is no openssl to make a certificate with)`
+
 /** PostgreSQL refuses a key that others may read, and runs as this user when we are root. */
 const unprivileged = 65_534
 

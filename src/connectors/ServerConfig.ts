@@ -1,9 +1,21 @@
-/** The options of a connector, read from Effect's `Config`. */
+/** Where a database's server is and who we are there, read from Effect's `Config`: the same names for each kind of server. */
 import * as Config from "effect/Config"
 import * as Option from "effect/Option"
-import type { Options } from "./Postgres.ts"
+import type * as Redacted from "effect/Redacted"
 
-export const configOptions = (prefix: string): Config.Config<Options> =>
+/** What is not in the configuration is left to the connector. */
+export interface ServerOptions {
+  readonly url: Redacted.Redacted | undefined
+  readonly host: string | undefined
+  readonly port: number | undefined
+  readonly database: string | undefined
+  readonly username: string | undefined
+  readonly password: Redacted.Redacted | undefined
+  readonly ssl: boolean | undefined
+  readonly applicationName: string | undefined
+}
+
+export const configOptions = (prefix: string): Config.Config<ServerOptions> =>
   Config.all({
     url: Config.option(Config.Redacted(`${prefix}_URL`)),
     host: Config.option(Config.String(`${prefix}_HOST`)),
