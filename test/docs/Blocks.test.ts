@@ -46,7 +46,7 @@ const commandsOf = (block: CodeBlock): ReadonlyArray<Command> =>
     .map((line) => ({ block, line, words: line.split(/\s+/) }))
 
 const commands = blocksIn("sh")
-  .filter(({ place }) => !(place.split(":")[0]! in followed))
+  .filter(({ place }) => !Object.hasOwn(followed, place.split(":")[0]!))
   .flatMap(commandsOf)
 
 const isOurProgram = ({ words }: Command): boolean => words[0] === "npx" && words[1] === "effect-pool"
@@ -59,7 +59,7 @@ const problemOf = (command: Command): string | undefined => {
   if (isOurProgram(command)) return undefined
   if (program !== "npm") return "a command that nobody checks"
   if (verb === "ci" || verb === "test") return undefined
-  if (verb === "run") return rest[0]! in packageJson.scripts ? undefined : `no script ${rest[0]}`
+  if (verb === "run") return Object.hasOwn(packageJson.scripts, rest[0] ?? "") ? undefined : `no script ${rest[0]}`
   if (verb === "install") {
     const unknown = rest.filter(
       (name) => !name.startsWith("-") && !installable.has(name.replace(/(?<=.)@[\d.^]+$/, ""))

@@ -46,7 +46,7 @@ const filesBelow = (folder: string, ending: string): ReadonlyArray<string> => {
 
 const tokensOf = (text: string): ReadonlyArray<MarkedToken> => {
   const tokens: Array<MarkedToken> = []
-  marked.walkTokens(marked.lexer(text), (token) => void tokens.push(token as MarkedToken))
+  void marked.walkTokens(marked.lexer(text), (token) => void tokens.push(token as MarkedToken))
   return tokens
 }
 
