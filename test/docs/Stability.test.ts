@@ -6,7 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { root } from "../support/DocExamples.ts"
+import { root } from "../support/DocPages.ts"
 import { entries, exportedNames, importedNames, surface, type Surface } from "./Surface.ts"
 
 const file = path.join(root, "test", "docs", "surface.json")

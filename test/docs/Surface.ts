@@ -16,7 +16,7 @@ import { PoolReport } from "../../src/PoolReport.ts"
 import * as PoolStatus from "../../src/PoolStatus.ts"
 import { catalog } from "../../src/runtime/MetricCatalog.ts"
 import * as Sizing from "../../src/SizingPolicy.ts"
-import { root } from "../support/DocExamples.ts"
+import { root } from "../support/DocPages.ts"
 
 export type Surface = Readonly<Record<string, unknown>>
 

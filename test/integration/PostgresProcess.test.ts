@@ -4,7 +4,7 @@ import { Effect, Fiber } from "effect"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { root } from "../support/DocExamples.ts"
+import { root } from "../support/DocPages.ts"
 import { eventually } from "../support/Eventually.ts"
 import { live, observer, Server, serverWith, sessionsOf } from "./Server.ts"
 

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { ConnectionPool, type PoolError } from "../../src/index.ts"
-import { FakeServer, turns } from "../support/FakeServer.ts"
+import { FakeServer, Refused, turns } from "../support/FakeServer.ts"
 
 const one = { minConnections: 1, maxConnections: 1, drainTimeout: 0 } as const
 
@@ -92,6 +92,69 @@ describe("a borrower that lets go when the pool has closed", () => {
         events.flatMap((event) => (event._tag === "Released" ? [event.end] : [])),
         ["revoked"]
       )
+    })
+  )
+})
+
+describe("the health of a pool that cannot connect", () => {
+  it.effect("is a failure while it starts, and while it is unavailable; a warning while a connection is usable", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      yield* server.goDown("connection refused")
+      const pool = yield* ConnectionPool.make(server.complete, {
+        ...one,
+        maxConnections: 2,
+        startup: "background",
+        unavailableAfter: "5 seconds",
+        retry: { max: "1 second", jitter: 0 }
+      })
+      const health = Effect.map(ConnectionPool.health(pool), ({ reasons, status }) => [status, ...reasons])
+      yield* turns()
+      const starting = yield* health
+      yield* server.comeBack
+      yield* TestClock.adjust("2 seconds")
+      const ready = yield* health
+      server.onConnect = Effect.fail(new Refused({ kind: "transient", message: "connection refused" }))
+      const holder = yield* Effect.forkChild(ConnectionPool.use(pool, () => Effect.never))
+      const waiter = yield* Effect.forkChild(Effect.exit(ConnectionPool.use(pool, () => Effect.void)))
+      yield* turns()
+      const usable = yield* health
+      yield* Fiber.interruptAll([holder, waiter])
+      yield* server.goDown("connection refused")
+      yield* TestClock.adjust("10 seconds")
+      const unavailable = yield* health
+      assert.deepStrictEqual(
+        [starting, ready, usable, unavailable].map(([status]) => status),
+        ["fail", "pass", "warn", "fail"]
+      )
+      assert.match(
+        starting[1]!,
+        /^no connection has opened yet: 1 attempt to connect failed, the last with: connection refused$/
+      )
+      assert.match(usable[1]!, /^cannot-connect: 1 usable connection is left/)
+      assert.match(
+        unavailable[1]!,
+        /^no usable connection: \d+ attempts to connect failed, the last with: connection refused$/
+      )
+    })
+  )
+})
+
+describe("a connection that an operator takes from its borrower", () => {
+  it.effect("is closed at once, and nobody else's is", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      const pool = yield* ConnectionPool.make(server.complete, { ...one, minConnections: 2, maxConnections: 2 })
+      yield* TestClock.adjust("1 second")
+      const holders = yield* Effect.replicateEffect(Effect.forkChild(ConnectionPool.use(pool, () => Effect.never)), 2)
+      yield* turns()
+      assert.isTrue(yield* ConnectionPool.evict(pool, 1, { interrupt: true }))
+      yield* turns()
+      assert.deepStrictEqual(server.closed, [1])
+      const { acquired, inUse, released } = yield* ConnectionPool.status(pool)
+      assert.deepStrictEqual({ acquired, inUse, released }, { acquired: 2, inUse: 1, released: 1 })
+      assert.isFalse(yield* ConnectionPool.evict(pool, 1, { interrupt: true }))
+      yield* Fiber.interruptAll(holders)
     })
   )
 })
