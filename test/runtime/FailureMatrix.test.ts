@@ -1,6 +1,6 @@
 /** Failures that `docs/failure-matrix.md` has a row for, and that have no better place among the tests. */
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Fiber } from "effect"
+import { Clock, Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { ConnectionPool, type PoolError } from "../../src/index.ts"
 import { FakeServer, Refused, turns } from "../support/FakeServer.ts"
@@ -155,6 +155,30 @@ describe("a connection that an operator takes from its borrower", () => {
       assert.deepStrictEqual({ acquired, inUse, released }, { acquired: 2, inUse: 1, released: 1 })
       assert.isFalse(yield* ConnectionPool.evict(pool, 1, { interrupt: true }))
       yield* Fiber.interruptAll(holders)
+    })
+  )
+})
+
+describe("a borrower whose connection dies under it", () => {
+  it.effect("fails with its driver's error, and what it did is not done again", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      const pool = yield* ConnectionPool.make(server.complete, one)
+      const asked: Array<number> = []
+      const borrower = yield* Effect.forkChild(
+        Effect.flip(
+          ConnectionPool.use(pool, ({ dead, id }) => {
+            asked.push(id)
+            return Effect.andThen(Deferred.await(dead), Effect.fail("the driver's error"))
+          })
+        )
+      )
+      yield* turns()
+      const next = yield* Effect.forkChild(ConnectionPool.use(pool, ({ id }) => Effect.succeed(id)))
+      yield* Deferred.succeed(server.connections[0]!.dead, undefined)
+      assert.strictEqual(yield* Fiber.join(borrower), "the driver's error")
+      assert.strictEqual(yield* Fiber.join(next), 2)
+      assert.deepStrictEqual([asked, server.closed], [[1], [1]])
     })
   )
 })
