@@ -16,26 +16,9 @@ import { shrink } from "./Shrinking.ts"
 import { SimulationFailure } from "./SimulationFailure.ts"
 import type { Setting, World } from "./World.ts"
 
-export {
-  /**
-   * @category errors
-   * @since 0.1.0
-   */
-  SimulationFailure
-} from "./SimulationFailure.ts"
+export { SimulationFailure } from "./SimulationFailure.ts"
 
-export type {
-  /**
-   * @category models
-   * @since 0.1.0
-   */
-  Scenario,
-  /**
-   * @category models
-   * @since 0.1.0
-   */
-  ScenarioName
-} from "./Scenario.ts"
+export type { Scenario, ScenarioName } from "./Scenario.ts"
 
 /** How many shorter scripts are tried on a failure. */
 const shrinkingRuns = 300
