@@ -148,14 +148,21 @@ const fileConfig = (prefix: string): Config.Config<FileOptions> =>
  * The code of SQLite along the causes of an error, such as `SQLITE_BUSY_SNAPSHOT`, the same for every driver; `undefined` if it
  * was not SQLite that failed.
  *
- * **Example** (Somebody else has the lock)
+ * **Example** (What SQLite says)
  *
  * ```ts
  * import { Effect } from "effect"
+ * import { ConnectionPool } from "effect-pool"
  * import * as Sqlite from "effect-pool/Sqlite"
+ * import Database from "libsql"
  *
- * const locked = Object.assign(new Error("database is locked"), { code: "SQLITE_BUSY" })
- * const program = Effect.sync(() => Sqlite.resultCode(new Error("no answer", { cause: locked }))) // => "SQLITE_BUSY"
+ * const connector = Sqlite.connector({ path: "/var/lib/app/one.db", driver: Sqlite.betterSqlite3(Database) })
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(connector, { minConnections: 1, maxConnections: 1 })
+ *   const error = yield* Effect.flip(ConnectionPool.use(pool, (writer) => writer.query("select * from nowhere")))
+ *   return Sqlite.resultCode(error) // => "SQLITE_ERROR"
+ * }).pipe(Effect.scoped)
  * ```
  *
  * @category errors

@@ -3,14 +3,23 @@
  * with; of every function its errors, its defaults and an example that is run; of every record what each field is, with its unit.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { child, children, docstringBefore, nameOf, type Node, type PublicName, publicModules, publicNames } from "./PublicNames.ts"
+import {
+  child,
+  children,
+  docstringBefore,
+  nameOf,
+  type Node,
+  type PublicName,
+  publicModules,
+  publicNames
+} from "./PublicNames.ts"
 
 /** The name with its place, as an editor finds it. */
 const placeOf = ({ file, line, name }: PublicName): string => `${file}:${line} ${name}`
 
 /** Everything that is written in backticks is named. */
 const namesIn = (doc: string): ReadonlySet<string> =>
-  new Set(Array.from(doc.matchAll(/`([^`\n]+)`/g), ([, name]) => name!).flatMap((name) => [name, ...name.split(/\W+/)]))
+  new Set(Array.from(doc.matchAll(/`([^`\n]+)`/g), ([, name]) => name!.split(/\W+/)).flat())
 
 /** The docstring's words: without tags and examples. */
 const wordsOf = (doc: string): string =>
@@ -19,7 +28,8 @@ const wordsOf = (doc: string): string =>
     .replaceAll(/^```[\s\S]*?^```$/gm, "")
     .trim()
 
-const hasSummary = ({ doc }: PublicName): boolean => /^[^@*|`\s-][^\n]+ [^\n]*/.test(wordsOf(doc)) && /[.:]\s*($|\n|[A-Z`])/.test(wordsOf(doc))
+const hasSummary = ({ doc }: PublicName): boolean =>
+  /^[^@*|`\s-][^\n]+ [^\n]*/.test(wordsOf(doc)) && /[.:]\s*($|\n|[A-Z`])/.test(wordsOf(doc))
 
 const hasTag = (doc: string, tag: string): boolean => new RegExp(`^@${tag} \\S`, "m").test(doc)
 
@@ -47,8 +57,7 @@ const isFunction = (one: PublicName): boolean =>
     return (
       init?.type === "ArrowFunctionExpression" ||
       isFunctionType(annotationOf(declaration)) ||
-      (init?.type === "CallExpression" &&
-        /^(dual|Effect\.fn|Effect\.fnUntraced)$/.test(textOf(one, calledFirst(init))))
+      (init?.type === "CallExpression" && /^(dual|Effect\.fn|Effect\.fnUntraced)$/.test(textOf(one, calledFirst(init))))
     )
   })
 
@@ -62,7 +71,9 @@ const leadsToExample = (one: PublicName): boolean => {
     const [space, name = space] = target.split(".")
     return publicNames.some(
       (other) =>
-        other.name === name && hasExample(other) && (name === space ? other.module === one.module : other.module.endsWith(`/${space}`))
+        other.name === name &&
+        hasExample(other) &&
+        (name === space ? other.module === one.module : other.module.endsWith(`/${space}`))
     )
   })
 }
@@ -157,7 +168,8 @@ const typeFields = (one: PublicName, type: Node | undefined): ReadonlyArray<Fiel
 
 const fieldsOf = (one: PublicName): ReadonlyArray<Field> =>
   one.declarations.flatMap((declaration) => {
-    if (declaration.type === "TSInterfaceDeclaration") return membersOf(one, children(child(declaration, "body"), "body"))
+    if (declaration.type === "TSInterfaceDeclaration")
+      return membersOf(one, children(child(declaration, "body"), "body"))
     if (declaration.type === "TSTypeAliasDeclaration") return typeFields(one, child(declaration, "typeAnnotation"))
     if (declaration.type === "ClassDeclaration") return schemaFields(one, child(declaration, "superClass"))
     const init = child(declaration, "init")
@@ -173,7 +185,9 @@ const saysUnit = ({ doc, name }: Field, around: string): boolean =>
 
 /** What goes for it when it is left out. */
 const saysDefault = ({ doc }: Field, around: string): boolean =>
-  /\bdefaults?\b|without|absent|left out|missing|unless|nothing|none|no such|\bif\b|\bwhile\b|\bwhere\b|\bonly\b|all of/i.test(`${doc}\n${around}`)
+  /\bdefaults?\b|without|absent|left out|missing|unless|nothing|none|no such|\bif\b|\bwhile\b|\bwhere\b|\bonly\b|all of/i.test(
+    `${doc}\n${around}`
+  )
 
 /** The options that a function takes as a record without a name of its own. */
 const inlineOptions = (one: PublicName): ReadonlyArray<Field> =>
@@ -181,7 +195,7 @@ const inlineOptions = (one: PublicName): ReadonlyArray<Field> =>
     ? one.declarations.flatMap((declaration) =>
         everyNode(declaration, (field) => field === "body" || field === "returnType")
           .flatMap((node) => children(node, "params"))
-          .flatMap((parameter) => [parameter, ...children(parameter, "left")])
+          .map((parameter) => child(parameter, "left") ?? parameter)
           .map((parameter) => child(child(parameter, "typeAnnotation"), "typeAnnotation"))
           .flatMap((type) => typeFields(one, type))
       )

@@ -33,10 +33,10 @@ export const children = (node: Node | undefined, field: string): ReadonlyArray<N
 
 /** The name of an identifier, or of a thing that has one; what is written in quotes is a name, too. */
 export const nameOf = (node: Node | undefined): string => {
-  const { name, value } = node ?? {}
+  if (node === undefined) return ""
+  const { name, value } = node
   if (typeof name === "string") return name
-  if (typeof value === "string") return value
-  return node === undefined ? "" : nameOf(child(node, "id") ?? child(node, "key"))
+  return typeof value === "string" ? value : nameOf(child(node, "id") ?? child(node, "key"))
 }
 
 interface Source {
@@ -109,7 +109,7 @@ const namesOf = (module: string, file: string): ReadonlyArray<PublicName> => {
       const [place, called] = there === undefined ? importOf(file, original) : [there, original]
       const found = namesOf(module, place).filter((one) => one.name === called && one.module === module)
       if (found.length === 0) throw new Error(`${file}: where is ${original} declared?`)
-      names.push(...found.map((one) => ({ ...one, name })))
+      for (const one of found) names.push(Object.assign({}, one, { name }))
     }
   }
   return merged(names)
@@ -136,19 +136,17 @@ const namesDeclared = (
 ): ReadonlyArray<PublicName> => {
   const doc = docstringBefore(text, statement.start)
   const line = text.slice(0, statement.start).split("\n").length
-  const declared =
-    declaration.type === "VariableDeclaration" ? children(declaration, "declarations") : [declaration]
-  return declared.flatMap((one) => {
-    const found = { module, name: nameOf(one), file, line, text, doc, declarations: [one] }
-    const inside = one.type === "TSModuleDeclaration" ? children(child(one, "body"), "body") : []
-    return [
-      found,
-      ...inside.flatMap((statement) => {
-        const inner = child(statement, "declaration")
-        return inner === undefined ? [] : namesDeclared(`${module}/${found.name}`, file, text, statement, inner)
-      })
-    ]
-  })
+  const declared = declaration.type === "VariableDeclaration" ? children(declaration, "declarations") : [declaration]
+  const names: Array<PublicName> = []
+  for (const one of declared) {
+    names.push({ module, name: nameOf(one), file, line, text, doc, declarations: [one] })
+    if (one.type !== "TSModuleDeclaration") continue
+    for (const statement of children(child(one, "body"), "body")) {
+      const inner = child(statement, "declaration")
+      if (inner !== undefined) names.push(...namesDeclared(`${module}/${nameOf(one)}`, file, text, statement, inner))
+    }
+  }
+  return names
 }
 
 const isFunction = ({ type }: Node): boolean => type.endsWith("FunctionDeclaration") || type === "TSDeclareFunction"
