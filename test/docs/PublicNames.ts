@@ -6,7 +6,7 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { parseAst } from "vitest/node"
-import { root } from "../support/DocExamples.ts"
+import { root } from "../support/DocPages.ts"
 
 /** A node of the syntax tree (ESTree with types); what is read of it is read by its name. */
 export interface Node {
