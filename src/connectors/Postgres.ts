@@ -47,9 +47,9 @@ export interface Options {
   readonly host?: string | undefined
   /** Default: 5432. */
   readonly port?: number | undefined
-  /** Default: the server's, which is the user's name. */
+  /** Default: what the URL says, else the server's choice: the database that is named after the user. */
   readonly database?: string | undefined
-  /** Default: what the URL says, else the driver's. */
+  /** Default: what the URL says, else whoever runs the process (`USER`, or `USERNAME`). */
   readonly username?: string | undefined
   /** An effect is run for each connection, for passwords that expire. */
   readonly password?: string | Redacted.Redacted | Effect.Effect<Redacted.Redacted> | undefined

@@ -8,6 +8,7 @@ import {
   children,
   docstringBefore,
   nameOf,
+  namesExportedBy,
   type Node,
   type PublicName,
   publicModules,
@@ -238,6 +239,63 @@ describe("the docstrings of all public names", () => {
     it(what, () => {
       const found = publicNames.flatMap((one) => offencesOf(one).map((offence) => `${placeOf(one)} ${offence}`))
       assert.deepStrictEqual([...new Set(found)], [])
+    })
+  }
+
+  const tags = " * @category any\n * @since 0.1.0\n */"
+  const caught: ReadonlyArray<readonly [rule: string, source: string, offence: string]> = [
+    ["say in a sentence what it is", `/**\n${tags}\nexport type A = string`, "A has no summary"],
+    ["say in a sentence what it is", "export type A = string", "A has no summary"],
+    [
+      "say to which category it belongs, and since which version it is there",
+      "/** What it is. */\nexport type A = string",
+      "A has no @category"
+    ],
+    [
+      "show every function at work, or lead to the one that is shown",
+      `/**\n * Does it.\n *\n${tags}\nexport const f = (): string => ""`,
+      "f has no example, and no link to a name that has"
+    ],
+    [
+      "show every function at work, or lead to the one that is shown",
+      `/**\n * Does it, as {@link g}.\n *\n${tags}\nexport const f: (x: string) => string = trim`,
+      "f has no example, and no link to a name that has"
+    ],
+    [
+      "name every error that a function fails with",
+      `/**\n * Does it.\n *\n${tags}\nexport const f = (): Effect.Effect<void, Closed | E> => none`,
+      "f does not say that it fails with Closed"
+    ],
+    [
+      "name every error that a function fails with",
+      `/**\n * Does it.\n *\n${tags}\nexport const f: { (x: X): (y: Y) => Effect.Effect<void, Closed> } = dual(2, g)`,
+      "f does not say that it fails with Closed"
+    ],
+    [
+      "say what every field is",
+      `/**\n * What it is, and \`a\`.\n *\n${tags}\nexport interface A { readonly a: string; readonly b: string }`,
+      "A says nothing of b"
+    ],
+    [
+      "say what every field is",
+      `/**\n * What it is.\n *\n${tags}\nexport class A extends Schema.TaggedError<A>("A")("A", { b: Schema.Int }) {}`,
+      "A says nothing of b"
+    ],
+    [
+      "say the unit of every time",
+      `/**\n * What it is: \`since\`.\n *\n${tags}\nexport interface A { readonly since: number }`,
+      "A has no unit for since"
+    ],
+    [
+      "say what goes when a field is left out",
+      `/**\n * What it is: \`size\`.\n *\n${tags}\nexport interface A { readonly size?: number }`,
+      "A does not say what goes without size"
+    ]
+  ]
+  for (const [rule, source, offence] of caught) {
+    it(`are caught where they do not ${rule}: ${offence}`, () => {
+      const found = namesExportedBy(source).flatMap((one) => offences[rule]!(one).map((what) => `${one.name} ${what}`))
+      assert.include(found, offence)
     })
   }
 

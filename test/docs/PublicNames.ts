@@ -50,7 +50,10 @@ const sources = new Map<string, Source>()
 export const sourceOf = (file: string): Source => {
   const known = sources.get(file)
   if (known !== undefined) return known
-  const text = fs.readFileSync(path.join(root, file), "utf8")
+  return parsed(file, fs.readFileSync(path.join(root, file), "utf8"))
+}
+
+const parsed = (file: string, text: string): Source => {
   const program = parseAst(text, { lang: "ts" }) as unknown as Node
   const source = { file, text, body: children(program, "body") }
   sources.set(file, source)
@@ -162,6 +165,13 @@ const merged = (names: ReadonlyArray<PublicName>): ReadonlyArray<PublicName> => 
     else all.push(one)
   }
   return all
+}
+
+/** The names that a text would export if it were a module: for the checks' own tests. */
+export const namesExportedBy = (text: string): ReadonlyArray<PublicName> => {
+  const file = "made-up.ts"
+  parsed(file, text)
+  return namesOf("made-up", file)
 }
 
 /** The modules that can be imported, with their sources. */
