@@ -1016,7 +1016,7 @@ export const noteOperatorAction = <A>(
  *
  * Fails with `PoolClosed` after the pool's end.
  *
- * **Example** (Before the traffic comes back)
+ * **Example** (The last idle connection is left to callers)
  *
  * ```ts
  * import { Effect } from "effect"

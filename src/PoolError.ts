@@ -525,10 +525,10 @@ export class PoolConfigError extends Schema.TaggedError<PoolConfigError>("effect
 
 /**
  * A connection could not be opened. `make` fails with it in the startup mode `"failFast"`; elsewhere it is the cause of
- * other errors. `cause` is the connector's own error.
+ * other errors.
  *
- * - `pool`: the pool's name. `kind`: whether another try may help. `reason`: why, in words. Without an error of the
- *   connector's (a timeout, say) there is no `cause`.
+ * - `pool`: the pool's name. `kind`: whether another try may help. `reason`: why, in words.
+ * - `cause`: the connector's own error, without secrets; or, if no answer came within `connectTimeout`, that.
  *
  * @category errors
  * @since 0.1.0

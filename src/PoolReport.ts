@@ -20,8 +20,8 @@ const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 const Millis = Schema.Finite
 
 /**
- * How long something took, in milliseconds, since the pool was made: read from a histogram, so a percentile is right to within
- * a sixth of itself or so. All are 0 before the first.
+ * How long something took, in milliseconds, since the pool was made. All are 0 before the first. They are read from a histogram with
+ * six bounds in each power of ten: a percentile lies between the same two bounds as the exact one.
  *
  * - `count`: how many there were. `mean`: their mean. `p50`, `p95`, `p99`: 50, 95 and 99 of 100 took no longer.
  *
@@ -217,7 +217,7 @@ export interface Distribution {
  *
  * `acquire`, `use` and `create`; all three are in milliseconds.
  *
- * **Example** (How often somebody waited for more than 10 ms)
+ * **Example** (How many acquires and leases there were)
  *
  * ```ts
  * import { Effect } from "effect"

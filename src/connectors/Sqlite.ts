@@ -37,8 +37,9 @@ export type { Reader, Writer } from "./SqliteSession.ts"
 export type { FileOptions, Options } from "./SqliteTarget.ts"
 
 /**
- * A connector for a file. With `mode: "read"` its connections cannot write. Writers want a pool of one connection: `{ minConnections: 1, maxConnections: 1 }`. See {@link pools} for
- * both kinds together. Its connections are for one borrower at a time: leave the pool's `concurrency` at 1.
+ * A connector for a file. With `mode: "read"` its connections cannot write. Writers want a pool of one connection:
+ * `{ minConnections: 1, maxConnections: 1 }`. See {@link pools} for both kinds together. Its connections are for one borrower at a time:
+ * leave the pool's `concurrency` at 1.
  *
  * - A file that is removed or replaced while it is open is noticed at once, and no write goes to it any more.
  * - A lock of another process is waited for; damage, a missing folder or a missing permission is a permanent failure.

@@ -10,7 +10,7 @@
  * - `attemptsWhileDown`, `downMillis`: attempts that were begun while the server was down or refused all, and for how long
  *   it did, in milliseconds.
  * - `firstAnswerMillis`, `recoveredMillis`: from the end of the last outage to the first answer, and until nobody waited any
- *   more, in milliseconds; absent without an outage.
+ *   more, in milliseconds; absent without an outage, and where that did not come.
  * - `timeline`: one sample per `sampleMillis`.
  *
  * @category models
