@@ -175,6 +175,24 @@ describe("the checklists of the page", () => {
   })
 })
 
+describe("the race on the page", () => {
+  it("is the test that it is said to be", () => {
+    const [, name = ""] = /`test\/engine\/Waiting\.test\.ts` › "([^"]+)"/.exec(page.text) ?? []
+    const test = read("test/engine/Waiting.test.ts").split(`it("${name}"`)[1]!
+    const drawn = page.blocks.find(({ code }) => code.startsWith("const { loan, pool } = busy()"))!
+    const calls = drawn.code
+      .trim()
+      .split("\n")
+      .map((line) => line.split(/ {2,}/)[0]!)
+    const places = calls.map((call) => test.indexOf(call))
+    assert.notInclude(places, -1)
+    assert.deepStrictEqual(
+      places,
+      places.toSorted((one, other) => one - other)
+    )
+  })
+})
+
 describe("the laboratory", () => {
   it.effect("a policy of one's own runs in the laboratory", () =>
     Effect.gen(function* () {
