@@ -1,10 +1,10 @@
 /** `docs/inside.md` tells where what stands. It is held to the sources: the direction of imports, every file, every name. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { ConfigProvider, Effect } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { Laboratory } from "effect-pool/laboratory"
-import { PoolConfig, SizingPolicy } from "../../src/index.ts"
+import { ConnectionPool, Connector, PoolConfig, PoolReport, SizingPolicy } from "../../src/index.ts"
 import { runLoad } from "../../src/laboratory/LoadRun.ts"
 import { docPages, root } from "../support/DocPages.ts"
 
@@ -173,6 +173,30 @@ describe("the checklists of the page", () => {
       `\`use\` must stay within ${use} times, and a scoped \`acquire\` within ${acquire} times`
     )
   })
+})
+
+describe("every field of the configuration", () => {
+  const environmentOf = (field: string): string => `DB_${field.replaceAll(/[A-Z]/g, "_$&").toUpperCase()}`
+  const nested: Readonly<Record<string, string>> = { warmup: "_DELAY", shedding: "_TARGET", retry: "_INITIAL" }
+  const fields = Object.keys(PoolConfig.PoolConfig.fields).filter((field) => field !== "name")
+
+  it.effect("is read from the environment, and named where it is wrong", () =>
+    Effect.gen(function* () {
+      assert.isAbove(fields.length, 20)
+      const variables = fields.map((field) => `${environmentOf(field)}${nested[field] ?? ""}`)
+      const env = Object.fromEntries(variables.map((variable) => [variable, "nonsense"]))
+      const { message } = yield* Effect.flip(PoolConfig.config("DB").parse(ConfigProvider.fromEnv({ env })))
+      for (const variable of variables) assert.include(message, `${variable}: got "nonsense"`)
+    })
+  )
+
+  it.effect("is in the report of a pool, with where it comes from", () =>
+    Effect.gen(function* () {
+      const connector = Connector.make({ name: "orders", connect: Effect.succeed("connection") })
+      const { config } = yield* PoolReport.of(yield* ConnectionPool.make(connector))
+      assert.deepStrictEqual(config.map(({ field }) => field).sort(), [...fields].sort())
+    }).pipe(Effect.scoped)
+  )
 })
 
 describe("the race on the page", () => {
