@@ -202,6 +202,21 @@ const inlineOptions = (one: PublicName): ReadonlyArray<Field> =>
       )
     : []
 
+/** Single arguments that may be left out. Records of options are told field by field. */
+const optionalArguments = (one: PublicName): ReadonlyArray<string> =>
+  isFunction(one)
+    ? one.declarations.flatMap((declaration) =>
+        everyNode(declaration, (field) => field === "body" || field === "returnType")
+          .flatMap((node) => children(node, "params"))
+          .filter((parameter) => {
+            const value = child(parameter, "right")
+            return value === undefined ? parameter["optional"] === true : value.type !== "ObjectExpression"
+          })
+          .map((parameter) => nameOf(child(parameter, "left") ?? parameter))
+          .filter((name) => !/^(options|config|overrides)$/.test(name))
+      )
+    : []
+
 const offences: Readonly<Record<string, (one: PublicName) => ReadonlyArray<string>>> = {
   "say in a sentence what it is": (one) => (hasSummary(one) ? [] : ["has no summary"]),
   "say to which category it belongs, and since which version it is there": (one) =>
@@ -220,6 +235,10 @@ const offences: Readonly<Record<string, (one: PublicName) => ReadonlyArray<strin
     fieldsOf(one)
       .filter((field) => isTime(field) && !saysUnit(field, one.doc))
       .map(({ name }) => `has no unit for ${name}`),
+  "say of every argument that may be left out what goes then": (one) =>
+    optionalArguments(one)
+      .filter((name) => !namesIn(one.doc).has(name))
+      .map((name) => `does not say what goes without the argument ${name}`),
   "say what goes when a field is left out": (one) =>
     [...fieldsOf(one), ...inlineOptions(one)]
       .filter((field) => field.isOptional && !saysDefault(field, one.doc))
@@ -285,6 +304,16 @@ describe("the docstrings of all public names", () => {
       "say the unit of every time",
       `/**\n * What it is: \`since\`.\n *\n${tags}\nexport interface A { readonly since: number }`,
       "A has no unit for since"
+    ],
+    [
+      "say of every argument that may be left out what goes then",
+      `/**\n * Does it.\n *\n${tags}\nexport const f = (size = 3): string => ""`,
+      "f does not say what goes without the argument size"
+    ],
+    [
+      "say of every argument that may be left out what goes then",
+      `/**\n * Does it.\n *\n${tags}\nexport const f: { (x: X, size?: number): string } = dual(2, g)`,
+      "f does not say what goes without the argument size"
     ],
     [
       "say what goes when a field is left out",
