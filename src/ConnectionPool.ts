@@ -68,6 +68,7 @@ export interface ConnectionPool<in out A> extends Pipeable {
  * @since 0.1.0
  */
 export interface Lease<out A> {
+  /** What was borrowed. Not to be used once the lease has ended. */
   readonly connection: A
   /** The connection's number in its pool, counting from 1. */
   readonly id: number
@@ -88,7 +89,7 @@ interface PoolImpl<in out A> extends ConnectionPool<A> {
 }
 
 /**
- * Whether a value is a pool.
+ * Whether a value is a pool, made by {@link make}.
  *
  * @category guards
  * @since 0.1.0
@@ -284,6 +285,20 @@ export const reserve = <A>(pool: ConnectionPool<A>): Effect.Effect<A, AcquireErr
  *
  * Fails like {@link acquire}, and with whatever the effect fails with.
  *
+ * **Example** (One effect on one connection)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const counter = Connector.make({ name: "counter", connect: Effect.sync(() => ({ count: 0 })) })
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(counter)
+ *   return yield* ConnectionPool.use(pool, (connection) => Effect.sync(() => ++connection.count)) // => 1
+ * }).pipe(Effect.scoped)
+ * ```
+ *
  * @category borrowing
  * @since 0.1.0
  */
@@ -319,6 +334,29 @@ const useInScope = <A, B, E, R>(
  * Like {@link acquire}, but gives the lease as a value: the connection with its number, age and uses, and `discard` for
  * a borrower who knows that nobody should have it again.
  *
+ * Fails like {@link acquire}.
+ *
+ * **Example** (A connection that nobody should have again)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const counter = Connector.make({ name: "counter", connect: Effect.sync(() => ({ count: 0 })) })
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(counter, { minConnections: 1 })
+ *   const borrow = Effect.scoped(
+ *     Effect.gen(function* () {
+ *       const { discard, id, uses } = yield* ConnectionPool.lease(pool)
+ *       yield* discard
+ *       return [id, uses]
+ *     })
+ *   )
+ *   return [yield* borrow, yield* borrow] // => [[1, 1], [2, 1]]
+ * }).pipe(Effect.scoped)
+ * ```
+ *
  * @category borrowing
  * @since 0.1.0
  */
@@ -341,6 +379,22 @@ export const lease = <A>(pool: ConnectionPool<A>): Effect.Effect<Lease<A>, Acqui
  * replaced when it is needed. A value that is not a connection of this pool changes nothing. O(1) for connections that are
  * objects.
  *
+ * **Example** (A session that was ended from elsewhere)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const counter = Connector.make({ name: "counter", connect: Effect.sync(() => ({ count: 0 })) })
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(counter, { minConnections: 1 })
+ *   const first = yield* ConnectionPool.use(pool, Effect.succeed)
+ *   yield* ConnectionPool.invalidate(pool, first)
+ *   return yield* ConnectionPool.use(pool, (connection) => Effect.succeed(connection === first)) // => false
+ * }).pipe(Effect.scoped)
+ * ```
+ *
  * @category borrowing
  * @since 0.1.0
  */
@@ -357,6 +411,19 @@ export const invalidate: {
 
 /**
  * What the pool looks like now. Never acquires, so it answers when the pool is stuck; O(1).
+ *
+ * **Example** (How many are in use)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(Connector.make({ name: "any", connect: Effect.succeed("connection") }))
+ *   const { inUse, waiting, acquired } = yield* ConnectionPool.use(pool, () => ConnectionPool.status(pool))
+ *   return [inUse, waiting, acquired] // => [1, 0, 1]
+ * }).pipe(Effect.scoped)
+ * ```
  *
  * @category observing
  * @since 0.1.0
@@ -486,6 +553,21 @@ export const events = <A>(pool: ConnectionPool<A>): Stream.Stream<PoolEvent> => 
 /**
  * The flight recorder: the last 1000 facts about the pool and its connections and the last 1000 about leases, oldest first.
  *
+ * **Example** (What has happened so far)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const program = Effect.gen(function* () {
+ *   const connector = Connector.make({ name: "any", connect: Effect.succeed("connection") })
+ *   const pool = yield* ConnectionPool.make(connector, { minConnections: 1 })
+ *   const events = yield* ConnectionPool.recentEvents(pool)
+ *   return events.map(({ _tag }) => _tag)
+ *   // => ["PoolCreated", "ConnectionCreated", "ConnectionReady", "PoolReady", "PoolWarming"]
+ * }).pipe(Effect.scoped)
+ * ```
+ *
  * @category observing
  * @since 0.1.0
  */
@@ -495,6 +577,21 @@ export const recentEvents = <A>(pool: ConnectionPool<A>): Effect.Effect<Readonly
 /**
  * What has happened since a moment, for whoever asks now and then: the facts after number `sequence` (0: all that are kept), each
  * with its number, and how many are gone that nobody can tell any more.
+ *
+ * **Example** (Ask now and then)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(Connector.make({ name: "any", connect: Effect.succeed("connection") }))
+ *   const { last } = yield* ConnectionPool.eventsSince(pool, 0)
+ *   yield* ConnectionPool.use(pool, () => Effect.void)
+ *   const { events, missed } = yield* ConnectionPool.eventsSince(pool, last)
+ *   return [missed, events.map(({ event }) => event._tag)] // => [0, ["AcquireStarted", "Acquired", "Released"]]
+ * }).pipe(Effect.scoped)
+ * ```
  *
  * @category observing
  * @since 0.1.0
@@ -507,7 +604,10 @@ export const eventsSince: {
 )
 
 /**
- * The facts after some other one. `last` is the number to ask with the next time.
+ * The facts after some other one.
+ *
+ * - `events`: the facts, the oldest first, each with its number (`sequence`). `missed`: how many are gone that came between.
+ * - `last`: the number to ask with the next time.
  *
  * @category models
  * @since 0.1.0
@@ -520,6 +620,8 @@ export interface EventsSince {
 
 /**
  * Completes when something has happened after fact number `sequence`, or the pool has ended.
+ *
+ * For a loop around {@link eventsSince} that is to answer at once and not to poll.
  *
  * @category observing
  * @since 0.1.0
@@ -534,6 +636,18 @@ export const awaitEvent = <A>(pool: ConnectionPool<A>, sequence: number): Effect
  * What contradicts the pool's promises, one sentence each; empty when all is well. The pool counts everything again, which
  * takes a look at every connection, lease and waiter: for simulations and for a suspicion, not for a dashboard.
  *
+ * **Example** (After a suspicion)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(Connector.make({ name: "any", connect: Effect.succeed("connection") }))
+ *   return yield* ConnectionPool.use(pool, () => ConnectionPool.audit(pool)) // => []
+ * }).pipe(Effect.scoped)
+ * ```
+ *
  * @category observing
  * @since 0.1.0
  */
@@ -546,6 +660,21 @@ export const audit = <A>(pool: ConnectionPool<A>): Effect.Effect<ReadonlyArray<s
  *
  * Fails with `PoolNotReady` after `timeout`, which says why the attempts to connect have failed so far, and with `PoolClosed`
  * when the pool closes instead.
+ *
+ * **Example** (Not ready yet, and why)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const nowhere = Connector.make({ name: "nowhere", connect: Effect.fail("connection refused") })
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(nowhere, { startup: "background" })
+ *   const error = yield* Effect.flip(ConnectionPool.awaitReady(pool, { timeout: "20 millis" }))
+ *   return error._tag === "PoolNotReady" ? error.reasons.map(({ kind }) => kind) : [] // => ["transient"]
+ * }).pipe(Effect.scoped)
+ * ```
  *
  * @category observing
  * @since 0.1.0
@@ -640,6 +769,8 @@ export const resize: {
 /**
  * New limits; what is left out stays as it is.
  *
+ * - `minConnections`, `maxConnections`: as in `PoolConfig`.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -660,6 +791,21 @@ const fieldsOf = (limits: Limits): PoolConfig.Input => ({ ...limits })
  *
  * Fails with `PoolClosed` after the pool's end.
  *
+ * **Example** (A maintenance of the server)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(Connector.make({ name: "any", connect: Effect.succeed("connection") }))
+ *   yield* ConnectionPool.pause(pool, { acquires: "fail" })
+ *   const error = yield* Effect.flip(ConnectionPool.use(pool, () => Effect.void))
+ *   yield* ConnectionPool.resume(pool)
+ *   return [error._tag, yield* ConnectionPool.use(pool, Effect.succeed)] // => ["ServiceUnavailable", "connection"]
+ * }).pipe(Effect.scoped)
+ * ```
+ *
  * @category controlling
  * @since 0.1.0
  */
@@ -675,7 +821,8 @@ export const pause: {
 )
 
 /**
- * What acquires do while the pool is paused. Default: they wait.
+ * What acquires do while the pool is paused: with `acquires: "wait"` (the default) they wait, with `"fail"` they fail at
+ * once.
  *
  * @category models
  * @since 0.1.0
@@ -713,6 +860,22 @@ export const resume = <A>(pool: ConnectionPool<A>): Effect.Effect<void, PoolClos
  *
  * Fails with `PoolClosed` after the pool's end.
  *
+ * **Example** (After a change of credentials)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const program = Effect.gen(function* () {
+ *   const connector = Connector.make({ name: "any", connect: Effect.succeed("connection") })
+ *   const pool = yield* ConnectionPool.make(connector, { minConnections: 1 })
+ *   const idOf = Effect.scoped(Effect.map(ConnectionPool.lease(pool), ({ id }) => id))
+ *   const before = yield* idOf
+ *   yield* ConnectionPool.recycle(pool)
+ *   return [before, yield* idOf] // => [1, 2]
+ * }).pipe(Effect.scoped)
+ * ```
+ *
  * @category controlling
  * @since 0.1.0
  */
@@ -728,7 +891,7 @@ export const recycle: {
 )
 
 /**
- * Whether connections are also taken from those who have them. Default: they are not.
+ * Whether connections are also taken from those who have them: with `interrupt: true` they are, by default they are not.
  *
  * @category models
  * @since 0.1.0
@@ -742,6 +905,19 @@ export interface RecycleOptions {
  * borrowers, whose leases are revoked. Answers whether there is such a connection.
  *
  * Fails with `PoolClosed` after the pool's end.
+ *
+ * **Example** (The one connection that misbehaves)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const program = Effect.gen(function* () {
+ *   const connector = Connector.make({ name: "any", connect: Effect.succeed("connection") })
+ *   const pool = yield* ConnectionPool.make(connector, { minConnections: 1 })
+ *   return [yield* ConnectionPool.evict(pool, 1), yield* ConnectionPool.evict(pool, 99)] // => [true, false]
+ * }).pipe(Effect.scoped)
+ * ```
  *
  * @category controlling
  * @since 0.1.0
@@ -775,6 +951,22 @@ export const evict: {
  * microseconds a lease and helps where borrowers are not named, mostly for those who call `Effect.runPromise` from other code; for
  * the others `Effect.fn` and spans say more, and cost nothing. Zero ends it; it is off at first.
  *
+ * Fails with `PoolClosed` after the pool's end.
+ *
+ * **Example** (Where a connection was borrowed)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(Connector.make({ name: "any", connect: Effect.succeed("connection") }))
+ *   yield* ConnectionPool.captureStacks(pool, "10 minutes")
+ *   const [connection] = yield* ConnectionPool.use(pool, () => ConnectionPool.connections(pool))
+ *   return typeof connection?.holders[0]?.stack // => "string"
+ * }).pipe(Effect.scoped)
+ * ```
+ *
  * @category controlling
  * @since 0.1.0
  */
@@ -793,6 +985,22 @@ export const captureStacks: {
  * Notes in the pool's events that somebody has asked for something, and in the log: for those who let operators act on a pool by ways
  * of their own. The HTTP API does it by itself.
  *
+ * `actor` is whoever asked, and `action` what for, both in words.
+ *
+ * **Example** (A recycle by a way of your own)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(Connector.make({ name: "any", connect: Effect.succeed("connection") }))
+ *   yield* ConnectionPool.noteOperatorAction(pool, { actor: "Ada", action: "recycle, after the new password" })
+ *   const events = yield* ConnectionPool.recentEvents(pool)
+ *   return events.flatMap((event) => (event._tag === "OperatorAction" ? [event.actor] : [])) // => ["Ada"]
+ * }).pipe(Effect.scoped)
+ * ```
+ *
  * @category controlling
  * @since 0.1.0
  */
@@ -808,6 +1016,20 @@ export const noteOperatorAction = <A>(
  *
  * Fails with `PoolClosed` after the pool's end.
  *
+ * **Example** (The last idle connection is left to callers)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const checked = Connector.make({ name: "any", connect: Effect.sync(() => ({})), check: () => Effect.void })
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(checked, { minConnections: 1 })
+ *   return yield* ConnectionPool.checkIdle(pool) // => { checked: 0, failed: 0, skipped: 1 }
+ * }).pipe(Effect.scoped)
+ * ```
+ *
  * @category controlling
  * @since 0.1.0
  */
@@ -820,7 +1042,7 @@ export const checkIdle = <A>(pool: ConnectionPool<A>): Effect.Effect<CheckSummar
 }
 
 /**
- * How many idle connections were checked, how many of these failed, and how many were passed over.
+ * How many idle connections were `checked`, how many of these `failed`, and how many were passed over (`skipped`).
  *
  * @category models
  * @since 0.1.0
@@ -835,6 +1057,21 @@ export interface CheckSummary {
  * Closes the pool before its scope does: waiters fail with `PoolClosed`, what nobody has closes side by side, borrowers may
  * finish for `deadline` (default: `drainTimeout`), and then their connections are closed under them. Completes when every
  * connection is closed; goes on if it is interrupted meanwhile. Of several calls the earliest deadline counts.
+ *
+ * Never fails: acquires that come later do, with `PoolClosed`.
+ *
+ * **Example** (Closed before its scope)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector } from "effect-pool"
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(Connector.make({ name: "any", connect: Effect.succeed("connection") }))
+ *   yield* ConnectionPool.drain(pool, "5 seconds")
+ *   return (yield* ConnectionPool.status(pool)).state // => "closed"
+ * }).pipe(Effect.scoped)
+ * ```
  *
  * @category controlling
  * @since 0.1.0

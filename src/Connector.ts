@@ -29,6 +29,9 @@ export interface Connector<A, E = never, R = never> extends Connector.Options<A,
 }
 
 /**
+ * What belongs to the type {@link Connector}.
+ *
+ * @category models
  * @since 0.1.0
  */
 export declare namespace Connector {
@@ -87,7 +90,7 @@ export const QueryTimeout: Context.Reference<Duration.Duration> = Context.Refere
 )
 
 /**
- * Whether a value is a connector.
+ * Whether a value is a connector, made by {@link make}.
  *
  * @category guards
  * @since 0.1.0

@@ -31,6 +31,8 @@ const keysShown = 20
 /**
  * Nobody knows how to connect for this key.
  *
+ * - `pool`: the name of the pools. `key`: the key, as `label` writes it.
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -47,6 +49,9 @@ export class UnknownKey extends Schema.TaggedError<UnknownKey>("effect-pool/Unkn
 
 /**
  * There are as many keys as are allowed, and each of them is in use.
+ *
+ * - `pool`: the name of the pools. `key`: the key for which there is no room. `keys`: how many are open. `maxKeys`: how many
+ *   may be.
  *
  * @category errors
  * @since 0.1.0
@@ -84,12 +89,17 @@ export type KeyedAcquireError = AcquireError | PoolConfigError | UnknownKey | To
  */
 export interface KeyedPool<in out K, in out A> {
   readonly [TypeId]: { readonly _K: (_: K) => K; readonly _A: (_: A) => A }
+  /** Names it in errors, logs and status. */
   readonly name: string
+  /** The most connections of all keys together. */
   readonly maxConnections: number
+  /** The most keys at a time. */
   readonly maxKeys: number
 }
 
 /**
+ * How pools by key are made.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -117,6 +127,12 @@ const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 
 /**
  * What all keys together look like at one moment, and the busiest of them: those with most connections and waiters, 20 at most.
+ *
+ * - `name`: that of the pools. `keys`: those that are open now, of `maxKeys`.
+ * - `total`: connections of all keys in every state, of `maxConnections`; of these `inUse` and `idle`. `waiting`: those who
+ *   wait.
+ * - `opened`, `closed`: pools that were opened and closed, keys that came again counted again.
+ * - `busiest`: those keys, each with the `PoolStatus` of its pool.
  *
  * @category models
  * @since 0.1.0
@@ -356,6 +372,8 @@ const checkOptions = Effect.fnUntraced(function* (
  * Fails like `ConnectionPool.use`, with `UnknownKey`, with `TooManyKeys` when every key that is open is in use, and with
  * `PoolConfigError` if the key's connector is misconfigured.
  *
+ * See {@link make} for an example.
+ *
  * @category borrowing
  * @since 0.1.0
  */
@@ -384,6 +402,8 @@ export const use: {
 /**
  * Borrows a connection of a key until the surrounding scope closes. Fails like {@link use}.
  *
+ * See {@link make} for an example with `use`.
+ *
  * @category borrowing
  * @since 0.1.0
  */
@@ -399,6 +419,26 @@ export const acquire: {
  * Closes the pool of a key, as when its credentials have been revoked: its waiters fail with `PoolClosed`, its borrowers may finish for
  * `drainTimeout`. Whoever comes next opens a new one. A key that has no pool changes nothing.
  *
+ * **Example** (A tenant whose credentials were revoked)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Connector, KeyedPool } from "effect-pool"
+ *
+ * const program = Effect.gen(function* () {
+ *   const tenants = yield* KeyedPool.make({
+ *     name: "tenants",
+ *     maxConnections: 20,
+ *     connector: (tenant: string) => Connector.make({ name: tenant, connect: Effect.succeed(tenant) })
+ *   })
+ *   yield* KeyedPool.use(tenants, "t-1", () => Effect.void)
+ *   const before = yield* KeyedPool.status(tenants)
+ *   yield* KeyedPool.close(tenants, "t-1")
+ *   const after = yield* KeyedPool.status(tenants)
+ *   return [before.keys, after.keys] // => [1, 0]
+ * }).pipe(Effect.scoped)
+ * ```
+ *
  * @category operating
  * @since 0.1.0
  */
@@ -409,6 +449,8 @@ export const close: {
 
 /**
  * What all keys together look like now, and the busiest of them. Never acquires; O(number of keys).
+ *
+ * See {@link close} for an example.
  *
  * @category observing
  * @since 0.1.0

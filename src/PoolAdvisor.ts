@@ -123,6 +123,8 @@ export const BindingConstraint = Schema.Literals([
 ])
 
 /**
+ * What decided the recommended maximum: one of the names of the schema.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -140,6 +142,8 @@ export type BindingConstraint = typeof BindingConstraint.Type
  * - `holdMillisMean`: how long a lease lasts on average. `busyConnections`: how many are busy on average.
  * - `deadlockFreeMinimum`: the smallest maximum in which borrowers of several connections cannot all wait for each other. Absent
  *   where there are none, or their number is not known.
+ *
+ * - `minConnections`, `maxConnections`: what is recommended. `bindingConstraint`: what decided the maximum.
  *
  * @category models
  * @since 0.1.0
@@ -323,6 +327,19 @@ const verdictWords: Readonly<Record<Advice["verdict"], string>> = {
 /**
  * The advice as several lines of plain text, without a line break at the end: the recommendation, why, what to expect, and the
  * notes.
+ *
+ * **Example** (For a terminal)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { PoolAdvisor } from "effect-pool"
+ *
+ * const program = Effect.gen(function* () {
+ *   const facts = yield* PoolAdvisor.factsFrom({ arrivalRate: 200, holdMillisP50: 25 })
+ *   return PoolAdvisor.show(PoolAdvisor.advise(facts)).split("\n")[0]
+ *   // => "maxConnections 9, minConnections 5 (fits)"
+ * })
+ * ```
  *
  * @category accessors
  * @since 0.1.0

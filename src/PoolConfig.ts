@@ -121,29 +121,53 @@ export class PoolConfig extends Schema.Class<PoolConfig>("effect-pool/PoolConfig
 export interface Input {
   /** `"development"` or `"production"`: the preset that the other fields change. Default: the defaults. */
   readonly environment?: string | undefined
+  /** The pool's name in errors, logs and status. Default: the connector's. */
   readonly name?: string | undefined
+  /** Connections kept open, opened ahead of need. Default: 2. */
   readonly minConnections?: number | undefined
+  /** Connections in every state, those being closed included. Default: 10. */
   readonly maxConnections?: number | undefined
+  /** One acquire, in all: queue, connect and check. Default: 5 s. */
   readonly acquireTimeout?: Duration.Input | undefined
+  /** One attempt to connect. Default: 5 s. */
   readonly connectTimeout?: Duration.Input | undefined
+  /** One check. Default: 2 s. */
   readonly checkTimeout?: Duration.Input | undefined
+  /** One reset. Default: 5 s. */
   readonly resetTimeout?: Duration.Input | undefined
+  /** How long a finalizer may hold a place in the pool. Default: 5 s. */
   readonly closeTimeout?: Duration.Input | undefined
+  /** One query, by connectors that run queries; `Infinity` switches it off. Default: 30 s. */
   readonly queryTimeout?: Duration.Input | undefined
+  /** How long a connection above the minimum may rest. Default: 300 s. */
   readonly idleTimeout?: Duration.Input | undefined
+  /** The age of a connection, shortened by a random part of up to 25 %. Default: 30 min. */
   readonly maxLifetime?: Duration.Input | undefined
+  /** The leases of one connection. Default: 1000. */
   readonly maxUses?: number | undefined
+  /** How long an idle connection goes unchecked. Default: 30 s. */
   readonly healthCheckInterval?: Duration.Input | undefined
+  /** How long a connection may rest and still be lent without a check. Default: 500 ms. */
   readonly checkAfterIdle?: Duration.Input | undefined
+  /** Connections being opened at the same time. Default: 5. */
   readonly maxConnecting?: number | undefined
+  /** How the minimum is opened: so many at a time, so long apart. Default: `{ batchSize: 5, delay: "100 millis" }`. */
   readonly warmup?: { readonly batchSize?: number | undefined; readonly delay?: Duration.Input | undefined } | undefined
+  /** The line of waiters. Default: `Infinity`. */
   readonly maxWaiting?: number | undefined
+  /** How long waiters are kept waiting for a server that cannot be reached. Default: 30 s. */
   readonly unavailableAfter?: Duration.Input | undefined
+  /** How long borrowers may finish when the pool closes. Default: 10 s. */
   readonly drainTimeout?: Duration.Input | undefined
+  /** How long a lease may run before the pool says that it may be lost; `Infinity` switches it off. Default: 60 s. */
   readonly leakThreshold?: Duration.Input | undefined
+  /** The leases that may share one connection, for drivers that pipeline. Default: 1. */
   readonly concurrency?: number | undefined
+  /** Acquires by a fiber that holds a connection of the pool already. Default: `"warn"`. */
   readonly nested?: "allow" | "warn" | "error" | undefined
+  /** How many connections there are between the minimum and the maximum. Default: `"predictive"`. */
   readonly sizing?: SizingPolicy.Name | SizingPolicy.SizingPolicy | undefined
+  /** The wait that may stand while more comes than is served. Default: `{ enabled: true, target: "100 millis", interval: "500 millis" }`. */
   readonly shedding?:
     | {
         readonly enabled?: boolean | undefined
@@ -151,9 +175,11 @@ export interface Input {
         readonly interval?: Duration.Input | undefined
       }
     | undefined
+  /** The time between attempts to connect. Default: `{ initial: "1 second", max: "60 seconds", factor: 2, jitter: 0.2 }`. */
   readonly retry?:
     | { readonly [K in keyof RetryPolicy.Exponential]?: RetryPolicy.Exponential[K] | undefined }
     | undefined
+  /** When the pool is ready: `"await"`, `"background"` or `"failFast"`. Default: `"await"`. */
   readonly startup?: "await" | "background" | "failFast" | undefined
 }
 
@@ -422,6 +448,20 @@ export const make = (
 /**
  * The preset of an environment, `"development"` or `"production"`, changed by `overrides`.
  *
+ * Fails with one `PoolConfigError` that names every wrong field, an unknown environment among them.
+ *
+ * **Example** (Production, with a smaller maximum)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { PoolConfig } from "effect-pool"
+ *
+ * const program = Effect.gen(function* () {
+ *   const config = yield* PoolConfig.forEnvironment("production", { maxConnections: 40 })
+ *   return [config.minConnections, config.maxConnections] // => [10, 40]
+ * })
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -469,6 +509,21 @@ const fromVariables = (values: Readonly<Record<string, Option.Option<string>>>):
  * Reads the configuration from `Config`: with the prefix `DB`, from `DB_MAX_CONNECTIONS`, `DB_ACQUIRE_TIMEOUT`
  * (`"5 seconds"`, or milliseconds), `DB_RETRY_INITIAL`, `DB_SHEDDING_ENABLED` (`true` or `false`), ... and `DB_ENVIRONMENT` for the preset. Variables that are not
  * set leave the preset's value. Fails with one error that names every wrong variable.
+ *
+ * **Example** (From variables)
+ *
+ * ```ts
+ * import { ConfigProvider, Duration, Effect } from "effect"
+ * import { PoolConfig } from "effect-pool"
+ *
+ * const env = { DB_ENVIRONMENT: "production", DB_MAX_CONNECTIONS: "40", DB_ACQUIRE_TIMEOUT: "2 seconds" }
+ *
+ * const program = Effect.gen(function* () {
+ *   const config = yield* PoolConfig.config("DB")
+ *   return [config.minConnections, config.maxConnections, Duration.format(config.acquireTimeout)]
+ *   // => [10, 40, "2s"]
+ * }).pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }))))
+ * ```
  *
  * @category constructors
  * @since 0.1.0

@@ -15,6 +15,9 @@ import * as Schema from "effect/Schema"
 /**
  * How many connections were in which state when an error was made.
  *
+ * - `total`: in every state, which are `idle`, `inUse`, `connecting`, `checking`, `resetting` and `closing`.
+ * - `waiting`: those who waited. `limit`: how many connections there might be.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -31,6 +34,8 @@ export const Snapshot = Schema.Struct({
 })
 
 /**
+ * The connections of a pool by state, as an error keeps them.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -46,6 +51,8 @@ export type Snapshot = typeof Snapshot.Type
 export const FailureKind = Schema.Literals(["transient", "permanent", "overloaded"])
 
 /**
+ * What kind of failure it is: `"transient"`, `"permanent"` or `"overloaded"`.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -71,6 +78,8 @@ export const FailureReason = Schema.Literals([
 ])
 
 /**
+ * Why a connect failed: one of the labels of the schema.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -79,6 +88,9 @@ export type FailureReason = typeof FailureReason.Type
 /**
  * The last failed attempt to connect: `attempts` counts those since the last success, `at` is wall time in
  * milliseconds, `retryInMillis` the time to the next attempt when this was written (absent while one is running).
+ *
+ * - `kind`: whether another try may help. `reason`: why it failed, as a label of few values. `message`: why, in words,
+ *   without secrets.
  *
  * @category models
  * @since 0.1.0
@@ -93,6 +105,8 @@ export const ConnectFailure = Schema.Struct({
 })
 
 /**
+ * The last failed attempt to connect, as an error or a status tells it.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -101,9 +115,12 @@ export type ConnectFailure = typeof ConnectFailure.Type
 /**
  * Somebody who holds a connection: which fiber and operation (`holder`, in words), which connection and lease, and for how long.
  *
+ * - `connection`, `lease`: their numbers in the pool. `heldForMillis`: for how long, in milliseconds.
  * - `operation`: the span or `Effect.fn` in which it was borrowed. `path`: those around it too, the innermost first.
  * - `place`: where in the sources that is. `fiber`: the fiber's number. `trace`: the trace it belongs to.
  * - `isLeakSuspected`: it is held past `leakThreshold`. `stack`: where it was borrowed, while stacks are captured.
+ *
+ * What is not known is absent.
  *
  * @category models
  * @since 0.1.0
@@ -123,6 +140,8 @@ export const Holder = Schema.Struct({
 })
 
 /**
+ * Somebody who holds a connection, as errors, leaks and status name him.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -161,13 +180,16 @@ export const DiagnosisKind = Schema.Literals([
 ])
 
 /**
+ * What is the matter with a pool: one of the names of the schema.
+ *
  * @category models
  * @since 0.1.0
  */
 export type DiagnosisKind = typeof DiagnosisKind.Type
 
 /**
- * What is the matter, what shows it (`summary`: one sentence, the numbers first), and what to do, the first thing first.
+ * What is the matter (`kind`), what shows it (`summary`: one sentence, the numbers first), and what to do (`advice`: the
+ * first thing first).
  *
  * @category models
  * @since 0.1.0
@@ -179,6 +201,8 @@ export const Diagnosis = Schema.Struct({
 })
 
 /**
+ * What is the matter with a pool, what shows it, and what to do.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -229,9 +253,12 @@ const holderText = ({
 /**
  * An acquire waited for its whole `acquireTimeout` and got no connection.
  *
+ * - `pool`: the pool's name. `timeoutMillis`: its `acquireTimeout`, in milliseconds.
  * - `waitedMillis`: what it really waited; much more than `timeoutMillis` means that the event loop was blocked.
  * - `waiter`: whose acquire it was. `position`: its place in line when it came, from 1. `snapshot`: the pool when it gave up.
  * - `diagnosis`, `summary`, `advice`: what is the matter, what shows it, and what to do. `holders`: who has had connections longest.
+ * - `lastFailure`, `cause`: why connects fail, and the connector's own error; absent while they do not.
+ * - `retryAfterSeconds`: when another try is worth while, as the answer to an HTTP client says it.
  *
  * `message` is one line; `report` (and `toString`) has the holders and all the advice on lines of their own.
  *
@@ -288,6 +315,11 @@ export class AcquireTimeout extends Schema.TaggedError<AcquireTimeout>("effect-p
  * The pool has had no usable connection for `unavailableAfter` and cannot open one. Acquires fail with this at once,
  * without waiting, until a probe succeeds; `retryAfterSeconds` is the time to the next probe.
  *
+ * - `pool`: the pool's name. `reason`: it cannot connect, or it was paused with `acquires: "fail"`. `snapshot`: the pool at
+ *   that moment.
+ * - `failingForMillis`: for how long connects have failed, in milliseconds. `lastFailure`, `cause`: the last attempt that
+ *   failed, and the connector's own error; absent where none has.
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -331,6 +363,11 @@ export class ServiceUnavailable extends Schema.TaggedError<ServiceUnavailable>("
  * for long are refused so that the others are served in time (`shed`; see `PoolConfig.shedding`). `retryAfterSeconds` is when
  * those who wait now will have been served.
  *
+ * - `pool`: the pool's name. `reason`: which of the two it was. `waitedMillis`: how long the acquire had waited, in
+ *   milliseconds.
+ * - `emptyInMillis`: when those who wait now will have been served, in milliseconds. `maxWaiting`: how many might wait;
+ *   absent where the line has no limit. `snapshot`: the pool at that moment.
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -369,6 +406,9 @@ export class PoolOverloaded extends Schema.TaggedError<PoolOverloaded>("effect-p
  * held one was waiting for another (`cycle` names them; the one who is told is the first). Or, with `nested: "error"`, it
  * came from a fiber that holds a connection of this pool already.
  *
+ * - `pool`: the pool's name. `waiter`: whose acquire it was. `snapshot`: the pool at that moment.
+ * - `isForbidden`: there was no deadlock, and `nested` is `"error"`. Then `cycle` is what the fiber itself holds.
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -403,6 +443,8 @@ export class PoolDeadlock extends Schema.TaggedError<PoolDeadlock>("effect-pool/
 /**
  * The pool is closing or closed: its scope has ended.
  *
+ * - `pool`: the pool's name.
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -432,13 +474,15 @@ export class PoolClosed extends Schema.TaggedError<PoolClosed>("effect-pool/Pool
 export const AcquireError = Schema.Union([AcquireTimeout, ServiceUnavailable, PoolOverloaded, PoolClosed, PoolDeadlock])
 
 /**
+ * What acquiring a connection fails with: one of the errors of the schema.
+ *
  * @category errors
  * @since 0.1.0
  */
 export type AcquireError = typeof AcquireError.Type
 
 /**
- * One wrong value: which field, what it was (never a secret), and what was expected.
+ * One wrong value: which field (`field`), what it was (`value`, never a secret), and what was expected (`expected`).
  *
  * @category models
  * @since 0.1.0
@@ -450,6 +494,8 @@ export const ConfigProblem = Schema.Struct({
 })
 
 /**
+ * One wrong value of a configuration.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -458,6 +504,8 @@ export type ConfigProblem = typeof ConfigProblem.Type
 /**
  * The configuration of a pool or its connector is wrong. Names every wrong field, not just the first; nothing was
  * opened.
+ *
+ * - `problems`: one for each wrong field.
  *
  * @category errors
  * @since 0.1.0
@@ -477,7 +525,10 @@ export class PoolConfigError extends Schema.TaggedError<PoolConfigError>("effect
 
 /**
  * A connection could not be opened. `make` fails with it in the startup mode `"failFast"`; elsewhere it is the cause of
- * other errors. `cause` is the connector's own error.
+ * other errors.
+ *
+ * - `pool`: the pool's name. `kind`: whether another try may help. `reason`: why, in words.
+ * - `cause`: the connector's own error, without secrets; or, if no answer came within `connectTimeout`, that.
  *
  * @category errors
  * @since 0.1.0
@@ -496,7 +547,11 @@ export class ConnectError extends Schema.TaggedError<ConnectError>("effect-pool/
 }
 
 /**
- * A query had no result within its timeout (`DatabaseConnection`). `connection` is the connection's number of its connector.
+ * A query had no result within its timeout (`DatabaseConnection`).
+ *
+ * - `connector`: the connector's name. `connection`: the number that the connector has given the connection.
+ * - `timeoutMillis`: the timeout. `waitedMillis`: how long the borrower has waited. Both are milliseconds.
+ * - `outcome`: what has become of the query, one of the following.
  *
  * - `cancelled`: it has ended on the server, and the connection can be used again.
  * - `abandoned`: it could not be ended and may still run; the connection is discarded when it is returned.
@@ -541,6 +596,9 @@ export class QueryTimeout extends Schema.TaggedError<QueryTimeout>("effect-pool/
  * The pool did not become ready in the time that was given it. `reasons` are the failed attempts to connect so far, each
  * with how often it was met; the pool goes on trying.
  *
+ * - `pool`: the pool's name. `state`: the state it is in. `waitedMillis`: how long was waited, in milliseconds. `snapshot`:
+ *   the pool at that moment.
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -573,6 +631,8 @@ export class PoolNotReady extends Schema.TaggedError<PoolNotReady>("effect-pool/
 
 /**
  * A spec has ended, and leases that it took are still running. `PoolLayer`'s `layerTest` dies with it.
+ *
+ * - `pool`: the pool's name. `leases`: who holds which connection, and for how long.
  *
  * @category errors
  * @since 0.1.0

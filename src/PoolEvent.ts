@@ -36,6 +36,8 @@ const at = Schema.Finite
 export const CloseReason = Schema.Literals(closeReasons)
 
 /**
+ * Why a connection was closed: one of the reasons of the schema.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -52,6 +54,8 @@ export type CloseReason = typeof CloseReason.Type
 export const AcquireFailure = Schema.Literals(details.AcquireFailed)
 
 /**
+ * Why an acquire failed: one of the reasons of the schema.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -67,6 +71,8 @@ export type AcquireFailure = typeof AcquireFailure.Type
 export const LeaseEnd = Schema.Literals(details.Released)
 
 /**
+ * How a lease ended: one of the ways of the schema.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -89,6 +95,19 @@ export type LeaseEnd = typeof LeaseEnd.Type
  * - `LeakSuspected`: a lease runs for longer than `leakThreshold`; said once of each. `LeakReturned`: it came back all the same.
  * - `OperatorAction`: somebody asked for something over the pool's API, whoever `actor` is.
  * - `EventsMissed`: whoever reads fell behind, and this many facts are gone.
+ *
+ * The fields, where the name of the fact does not say it all:
+ *
+ * - `connection`, `lease`, `acquire`: their numbers. `uses`: how often the connection was lent. `generation`: how often the
+ *   pool was recycled.
+ * - `minConnections`, `maxConnections`, `limit`: connections. `open`: those that are open. `leases`: those that are running.
+ *   `count`: facts.
+ * - `acquires`: what they do in the pause (`"wait"`, `"fail"`). `interrupt`: leases were revoked. `isAlive`, `isDone`: what
+ *   came of it.
+ * - `kind`, `message`: of a failed connect, whether another try may help, and why it failed; there is no `message` where
+ *   only the kind is known. `attempts`: how many have failed in a row.
+ * - `reason`, `end`: one of {@link CloseReason}, {@link AcquireFailure}, {@link LeaseEnd}, or words.
+ * - `holder`: who has the lease, in words. `actor`, `action`: who asked, and what for.
  *
  * @category models
  * @since 0.1.0
@@ -139,6 +158,8 @@ export const PoolEvent = Schema.TaggedUnion({
 })
 
 /**
+ * One fact of a pool's life, told apart by its `_tag`.
+ *
  * @category models
  * @since 0.1.0
  */

@@ -41,8 +41,11 @@ export interface ServiceClass<in out Self, in out Id extends string, in out A> e
   ConnectionPool.ConnectionPool<A>
 > {
   new (_: never): Context.ServiceClass.Shape<Id, ConnectionPool.ConnectionPool<A>>
+  /** The name that the service was declared with. */
   readonly key: Id
+  /** A pool as a value of the service, for `Effect.provideService`. */
   of(this: void, pool: ConnectionPool.ConnectionPool<A>): ConnectionPool.ConnectionPool<A>
+  /** A context that has nothing but this pool. */
   context(pool: ConnectionPool.ConnectionPool<A>): Context.Context<Self>
 
   /** The layer that makes the pool and closes it with its scope. One pool, however often the layer is provided. */

@@ -14,7 +14,9 @@ import type { ConnectionPool } from "./ConnectionPool.ts"
  * @since 0.1.0
  */
 export interface Entry {
+  /** The name it goes by in the registry. */
   readonly key: string
+  /** The pool. */
   readonly pool: ConnectionPool<unknown>
 }
 
@@ -27,6 +29,7 @@ export interface Entry {
 export interface PoolRegistry {
   /** In the order in which they were made. */
   readonly entries: () => ReadonlyArray<Entry>
+  /** The pool that goes by this name; nothing if there is none. */
   readonly get: (key: string) => ConnectionPool<unknown> | undefined
   /** Puts a pool in; whoever does calls the answer when the pool has ended. Done by `ConnectionPool.make`. */
   readonly add: (pool: ConnectionPool<unknown>) => () => void
@@ -35,11 +38,15 @@ export interface PoolRegistry {
 }
 
 /**
+ * Whoever wants to know of pools that come and go; see {@link PoolRegistry}.
+ *
  * @category models
  * @since 0.1.0
  */
 export interface Listener {
+  /** A pool was made, or was there already. */
   readonly added: (entry: Entry) => void
+  /** A pool has ended. */
   readonly removed: (entry: Entry) => void
 }
 

@@ -20,8 +20,10 @@ const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 const Millis = Schema.Finite
 
 /**
- * How long something took, in milliseconds, since the pool was made: read from a histogram, so a percentile is right to within
- * a sixth of itself or so. All are 0 before the first.
+ * How long something took, in milliseconds, since the pool was made. All are 0 before the first. They are read from a histogram with
+ * six bounds in each power of ten: a percentile lies between the same two bounds as the exact one.
+ *
+ * - `count`: how many there were. `mean`: their mean. `p50`, `p95`, `p99`: 50, 95 and 99 of 100 took no longer.
  *
  * @category models
  * @since 0.1.0
@@ -29,15 +31,20 @@ const Millis = Schema.Finite
 export const Times = Schema.Struct({ count: Count, mean: Millis, p50: Millis, p95: Millis, p99: Millis })
 
 /**
+ * How long something took, in a few numbers.
+ *
  * @category models
  * @since 0.1.0
  */
 export type Times = typeof Times.Type
 
 /**
- * Somebody who waits: the number of its acquire, its place in line (from 1), how long it has waited and has left.
+ * Somebody who waits. What is not known is absent.
  *
- * - `waiter`: its fiber and operation. `place`: where in the sources, if the operation is an `Effect.fn` or a span.
+ * - `acquire`: the number of the acquire. `position`: its place in line, from 1. `waitedMillis`, `timeLeftMillis`: how long
+ *   it has waited, and has left until its deadline, in milliseconds.
+ * - `waiter`: its fiber and operation, in words. `operation`: the operation alone. `place`: where in the sources, if the
+ *   operation is an `Effect.fn` or a span.
  * - `holds`: how many connections of this pool it has already. `isBatch`: it lets others go first.
  *
  * @category models
@@ -56,14 +63,19 @@ export const WaiterStatus = Schema.Struct({
 })
 
 /**
+ * Somebody who waits for a connection.
+ *
  * @category models
  * @since 0.1.0
  */
 export type WaiterStatus = typeof WaiterStatus.Type
 
 /**
- * An operation that borrows: how many leases it has now, the age of the oldest, and its `share` (0 to 1) of all the time for which
- * connections were lent in the last minute, from a look at the leases each second.
+ * An operation that borrows.
+ *
+ * - `operation`: its name. `leases`: how many it has now. `oldestMillis`: the age of the oldest of them, in milliseconds.
+ * - `share`: its part (0 to 1) of all the time for which connections were lent in the last minute, from a look at the leases
+ *   each second.
  *
  * @category models
  * @since 0.1.0
@@ -76,14 +88,16 @@ export const OperationStatus = Schema.Struct({
 })
 
 /**
+ * An operation that borrows, and how much.
+ *
  * @category models
  * @since 0.1.0
  */
 export type OperationStatus = typeof OperationStatus.Type
 
 /**
- * One value of the configuration, as text, and where it comes from: the defaults, a preset, the program, the environment, or
- * a resize while the pool ran.
+ * One value of the configuration: which field (`field`), as text (`value`), and where it comes from (`origin`): the
+ * defaults, a preset, the program, the environment, or a resize while the pool ran.
  *
  * @category models
  * @since 0.1.0
@@ -95,6 +109,8 @@ export const ConfigEntry = Schema.Struct({
 })
 
 /**
+ * One value of the configuration, and where it comes from.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -105,7 +121,9 @@ const counts = <const Names extends ReadonlyArray<string>>(names: Names) => Sche
 /**
  * Everything there is to say about a pool. The fields of `PoolStatus`, and:
  *
- * - `total_connections` to `connections_closed_total`: what dashboards ask every pool for, under the names they use.
+ * - What dashboards ask every pool for, under the names they use: `total_connections`, `available_connections` (idle),
+ *   `in_use_connections`, `wait_queue_length`, `avg_wait_time_ms` (milliseconds), `connections_created_total`,
+ *   `connections_closed_total`.
  * - `key`: the pool's name among those of its process; another one than `name` where two have the same.
  * - `at`, `since`: wall time in milliseconds, now and when the pool was made.
  * - `acquireTimes` (waits of 0 included), `useTimes`, `createTimes`; `oldestLeaseMillis`: the age of the oldest lease.
@@ -113,6 +131,10 @@ const counts = <const Names extends ReadonlyArray<string>>(names: Names) => Sche
  * - `connections`, `waiters`, `operations`: the first of them; `omitted` says how many more there are.
  * - `failures`: the different reasons for which connects fail now, and `failingForMillis`, for how long they have; empty and 0 while
  *   they do not.
+ * - `health`: whether it does its work. `diagnosis`: what is the matter with it, and what to do.
+ * - `acquireTimeoutMillis`, `leakThresholdMillis`: as they are configured, in milliseconds; `null` where leaks are not looked for.
+ * - `config`: every value of the configuration, and where it comes from.
+ * - `capturesStacksUntil`: until when stacks are captured, in wall time; absent while none is.
  *
  * @category models
  * @since 0.1.0
@@ -193,6 +215,22 @@ export interface Distribution {
 /**
  * How long acquires waited (those that did not wait included), leases lasted and connects took, since the pool was made.
  *
+ * `acquire`, `use` and `create`; all three are in milliseconds.
+ *
+ * **Example** (How many acquires and leases there were)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Connector, PoolReport } from "effect-pool"
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(Connector.make({ name: "any", connect: Effect.succeed("connection") }))
+ *   yield* ConnectionPool.use(pool, () => Effect.void)
+ *   const { acquire, use } = yield* PoolReport.distributions(pool)
+ *   return [PoolReport.countOf(acquire), PoolReport.countOf(use)] // => [1, 1]
+ * }).pipe(Effect.scoped)
+ * ```
+ *
  * @category observing
  * @since 0.1.0
  */
@@ -202,7 +240,7 @@ export const distributions = <A>(
   Effect.sync(() => distributionsOf(runtimeOf(pool)))
 
 /**
- * How many there were.
+ * How many there were; see {@link distributions} for an example.
  *
  * @category distributions
  * @since 0.1.0
@@ -229,6 +267,17 @@ export const percentile: (distribution: Distribution, share: number) => number =
 
 /**
  * What was counted between two looks at the same pool, the later one first.
+ *
+ * **Example** (What has come since the last look)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { PoolReport } from "effect-pool"
+ *
+ * const before = { bounds: [10, 20], counts: [1, 1, 0], sum: 20, max: 15 }
+ * const now = { bounds: [10, 20], counts: [1, 3, 0], sum: 50, max: 15 }
+ * const program = Effect.sync(() => PoolReport.countOf(PoolReport.since(now, before))) // => 2
+ * ```
  *
  * @category distributions
  * @since 0.1.0

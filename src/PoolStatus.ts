@@ -17,6 +17,8 @@ import { ConnectFailure, Holder } from "./PoolError.ts"
 export const State = Schema.Literals(["starting", "ready", "unavailable", "paused", "draining", "closed"])
 
 /**
+ * The state of a pool: one of the states of the schema.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -33,6 +35,8 @@ const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
  * - `ignored`: how often it was not followed, because it threw, answered no number of connections or flapped; `fault`: what was
  *   wrong the last time.
  *
+ * - `policy`: its name.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -47,14 +51,21 @@ export const SizingStatus = Schema.Struct({
 })
 
 /**
+ * What the sizing policy has decided, and why.
+ *
  * @category models
  * @since 0.1.0
  */
 export type SizingStatus = typeof SizingStatus.Type
 
 /**
- * Where more connections stop helping the server, as far as what was seen tells: an estimate, with its `confidence` from 0 to 1.
- * `advice` says it in words; `isFrozen` that the server's speed has changed, and the estimate is from before.
+ * Where more connections stop helping the server, as far as what was seen tells: an estimate, with its `confidence` from 0
+ * to 1.
+ *
+ * - `connections`: with so many in use the server gets the most done. `advice`: the same in words.
+ * - `contention`: the part of the work that cannot be done side by side. `coherency`: what each pair in use costs the
+ *   others.
+ * - `isFrozen`: the server's speed has changed, and the estimate is from before.
  *
  * @category models
  * @since 0.1.0
@@ -69,6 +80,8 @@ export const KneeStatus = Schema.Struct({
 })
 
 /**
+ * Where more connections stop helping the server.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -78,11 +91,23 @@ export type KneeStatus = typeof KneeStatus.Type
  * A snapshot: connections by state (they add up to `total`, which never exceeds `maxConnections`), the waiters, the
  * limits, and sums over the life of the pool. O(1) to read.
  *
+ * - `name`, `state`: of the pool. `waiting`: those who wait for a connection.
+ * - `idle`, `inUse`, `connecting`, `checking`, `resetting`, `closing`: connections by state. `leases`: those that are running, which are
+ *   more than `inUse` where connections are shared.
+ * - `minConnections`, `maxConnections`: as configured, or as of the last resize. `limit`: how many connections there may be now.
  * - `created`, `closed`: connections that opened, and of those the ones that are gone.
  * - `acquired`, `released`: leases given and returned. `timedOut`, `cancelled`, `shed`: waiters that ran out of time,
  *   were interrupted, or were refused because the line was full or more came than was served; `refused`: because the server could not be reached, or the
  *   pool was paused or closed; `deadlocked`: because their own fibers held what they waited for.
- * - `connectFailures`: attempts to connect that failed. `retries`: attempts made as the probe of a backoff step.
+ * - `acquiredAtOnce`: of those acquired, the ones that found a connection at hand.
+ * - `connectFailures`: attempts to connect that failed. `retries`: attempts made as the probe of a backoff step. `lastFailure`: present
+ *   while connects fail.
+ * - `oldestWaitMillis`: how long the first in line has waited; 0 while nobody waits. `holdMillis`, `connectMillis`: how long leases last
+ *   and connects take, the recent ones weighing most; 0 before the first. All are milliseconds.
+ * - `leaks`: leases that have run past `leakThreshold`, so far. `leaksNow`: those of them that are still out.
+ * - `isOverloaded`: more comes than is served, and has for longer than a burst.
+ * - `sizing`: what the sizing policy has decided. `advice`: what the advisor says to the pool as it is used, at most 10 s old; absent
+ *   while too little has been seen. `knee`: where more connections stop helping; absent while nothing can be said.
  *
  * @category models
  * @since 0.1.0
@@ -145,6 +170,8 @@ export class PoolStatus extends Schema.Class<PoolStatus>("effect-pool/PoolStatus
 export const ConnectionState = Schema.Literals(["connecting", "idle", "inUse", "resetting", "checking", "closing"])
 
 /**
+ * The state of a connection: one of the states of the schema.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -159,6 +186,7 @@ export type ConnectionState = typeof ConnectionState.Type
  * - `uses`: how often it has been lent. `leases`: those that are running. `holders`: who has them, the oldest first.
  * - `lastOperation`: the operation that had its newest lease, whether or not that is over.
  * - `statistics`: what the connector counts of it, if it counts anything.
+ * - `state`: what is done with it.
  *
  * @category models
  * @since 0.1.0
@@ -181,6 +209,8 @@ export class ConnectionStatus extends Schema.Class<ConnectionStatus>("effect-poo
  * connection now). `reasons` say why, in words; none for `pass`.
  *
  * A pool that is full is `warn`: taking it out of the load balancer would only move its load to others.
+ *
+ * - `pool`: its name. `status`: one of the three. `state`: the state it is in.
  *
  * @category models
  * @since 0.1.0

@@ -8,6 +8,8 @@ import * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
 
 /**
+ * What a pool adds to traces.
+ *
  * - `slowWait`: from which wait on the borrower's current span gets an event `pool.waited`, with the wait and the place in line.
  *   Default: 100 ms. `Infinity` switches it off.
  * - `spans`: every acquire is a span `pool.acquire` of its own, of some microseconds each. Default: no.
@@ -45,6 +47,8 @@ export const PoolTracing: Context.Reference<Options> = Context.Reference("effect
  *   return yield* ConnectionPool.use(pool, (connection) => Effect.succeed(connection)) // => "connection"
  * }).pipe(Effect.scoped, Effect.provide(PoolTracing.layer({ spans: true })))
  * ```
+ *
+ * `slowWait` and `spans` as in {@link Options}; what is left out has its default.
  *
  * @category layers
  * @since 0.1.0

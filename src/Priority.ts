@@ -11,6 +11,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 
 /**
+ * The class in which a fiber waits: `"interactive"` before `"batch"`.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -49,6 +51,8 @@ export const batch = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A,
 
 /**
  * Goes first in everything that an effect acquires: for the part of a batch that somebody waits for.
+ *
+ * The other way round than {@link batch}.
  *
  * @category classes
  * @since 0.1.0

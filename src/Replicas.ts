@@ -15,6 +15,8 @@ import type { FailureKind } from "./PoolError.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 
 /**
+ * How a connector of several servers is made.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -32,6 +34,7 @@ export interface Options {
  * @since 0.1.0
  */
 export interface ReplicaStatus {
+  /** Its connector's name. */
   readonly name: string
   /** Connections that are open, or being opened. */
   readonly connections: number

@@ -66,6 +66,14 @@ export const exponential = (options: Partial<Exponential> = {}): Schedule.Schedu
  * What a pool follows: `exponential`, except that a permanent failure (a wrong password, an unknown database) waits
  * `max` at once. It is still tried again, since secrets get rotated; it is not worth a quick retry.
  *
+ * **Example** (A low ceiling, for a server nearby)
+ *
+ * ```ts
+ * import { RetryPolicy } from "effect-pool"
+ *
+ * const policy = RetryPolicy.forConnects({ max: "5 seconds" })
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */

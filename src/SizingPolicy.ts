@@ -49,7 +49,7 @@ export interface SizingPolicy extends Engine.SizingPolicy {
 }
 
 /**
- * Whether something is a policy.
+ * Whether something is a policy, made by {@link make} or one of those that are here.
  *
  * @category guards
  * @since 0.1.0
@@ -73,6 +73,8 @@ export const SizingPolicy: Schema.declare<SizingPolicy> = Schema.declare(isSizin
 export const names = ["predictive", "threshold", "fixed"] as const
 
 /**
+ * The name of a policy that a configuration may call so.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -81,7 +83,7 @@ export type Name = (typeof names)[number]
 const tagged = (policy: Engine.SizingPolicy): SizingPolicy => ({ ...policy, [TypeId]: TypeId })
 
 /**
- * Your own policy.
+ * Your own policy, which status, events and log call by its `name`.
  *
  * `decide` answers how many connections there should be, from `minConnections` to `maxConnections`, and why. It is asked every
  * `period` (at least a second; default: one), and, with `asksWhenWaiting`, whenever somebody waits to whom no connection is on

@@ -27,7 +27,7 @@ export interface Kind<out A> {
 }
 
 /**
- * The type of connection that one of the pools lends.
+ * The type of connection that one of the pools lends, for {@link make}.
  *
  * @category constructors
  * @since 0.1.0
@@ -46,7 +46,9 @@ type ConnectionOf<K> = K extends Kind<infer A> ? A : never
  * @since 0.1.0
  */
 export interface Pool<in out Id extends string, in out Name extends PropertyKey> {
+  /** The name that all of the pools were declared with. */
   readonly id: Id
+  /** This one's name among them. */
   readonly pool: Name
 }
 
@@ -57,6 +59,7 @@ export interface Pool<in out Id extends string, in out Name extends PropertyKey>
  * @since 0.1.0
  */
 export interface Options<A, E = never, R = never> {
+  /** How the pool opens, checks and resets its connections. */
   readonly connector: Connector<A, E, R>
   /** As for any pool, except that `maxConnections` is the whole budget and `name` says which of the pools it is, unless given. */
   readonly config?: PoolConfig.Input | PoolConfig.PoolConfig | undefined

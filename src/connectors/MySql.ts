@@ -29,7 +29,19 @@ import { configOptions } from "./ServerConfig.ts"
 import * as Sql from "./Sql.ts"
 
 export type { DialectOptions, Options, Tls }
+/**
+ * A connection to MySQL or MariaDB, as borrowers hold it. Its statements run one after the other.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type MySqlConnection = Connection.MySqlConnection
+/**
+ * What a statement gave.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Result = Connection.Result
 export { makeCompiler, makeDialect }
 
@@ -126,6 +138,20 @@ export const queries: DatabaseConnection.Options<MySqlConnection, Result, SqlErr
 /**
  * Reads a connector from `Config`: with the prefix `DB`, from `DB_URL` or `DB_HOST`, `DB_PORT`, `DB_DATABASE`,
  * `DB_USERNAME`, `DB_PASSWORD`, and `DB_SSL`, `DB_APPLICATION_NAME`. Password and URL stay redacted.
+ *
+ * **Example** (From variables)
+ *
+ * ```ts
+ * import { ConfigProvider, Effect } from "effect"
+ * import * as MySql from "effect-pool/MySql"
+ *
+ * const env = { DB_HOST: "db.internal", DB_DATABASE: "app", DB_USERNAME: "app", DB_PASSWORD: "..." }
+ *
+ * const program = Effect.gen(function* () {
+ *   const connector = yield* MySql.config("DB")
+ *   return connector.name // => "db.internal:3306/app"
+ * }).pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }))))
+ * ```
  *
  * @category constructors
  * @since 0.1.0

@@ -18,10 +18,11 @@ import type { Dialect } from "./Sql.ts"
  * @since 0.1.0
  */
 export interface DialectOptions {
-  /** From the names of a program to those of the database, such as `camelToSnake`. */
+  /** From the names of a program to those of the database, such as `String.camelToSnake`. Default: as they are. */
   readonly transformQueryNames?: ((name: string) => string) | undefined
-  /** From the names of the database to those of the program. */
+  /** From the names of the database to those of the program. Default: as they are. */
   readonly transformResultNames?: ((name: string) => string) | undefined
+  /** Attributes of every span of a statement. Default: none of your own. */
   readonly spanAttributes?: Readonly<Record<string, unknown>> | undefined
 }
 
@@ -42,6 +43,9 @@ const valuesTable = (columns: string, values: ReadonlyArray<ReadonlyArray<unknow
 /**
  * A compiler of statements for MySQL and MariaDB. `sql.updateValues` is a derived table to join with:
  * ``sql`update orders join ${sql.updateValues(rows, "data")} on orders.id = data.id set orders.total = data.total` ``.
+ *
+ * `transform` makes names of the database of names of the program; without it they stay as they are. {@link makeDialect}
+ * makes one by itself.
  *
  * @category constructors
  * @since 0.1.0
@@ -119,6 +123,18 @@ const adapt = (connection: MySqlConnection): SqlConnection.Connection => {
 
 /**
  * How `Sql.layer` and `Sql.make` run statements on MySQL and MariaDB. A statement with parameters is prepared.
+ *
+ * **Example** (Names in the style of each side)
+ *
+ * ```ts
+ * import { String } from "effect"
+ * import * as MySql from "effect-pool/MySql"
+ *
+ * const dialect = MySql.makeDialect({
+ *   transformQueryNames: String.camelToSnake,
+ *   transformResultNames: String.snakeToCamel
+ * })
+ * ```
  *
  * @category constructors
  * @since 0.1.0

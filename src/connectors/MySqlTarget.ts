@@ -16,6 +16,7 @@ import type { ConfigProblem } from "../PoolError.ts"
  * @since 0.1.0
  */
 export interface Tls extends SslOptions {
+  /** The name that the certificate must have. Default: the host. */
   readonly servername?: string | undefined
 }
 
@@ -39,7 +40,9 @@ export interface Options {
   readonly port?: number | undefined
   /** The path of a Unix socket. Host and port are not used then. */
   readonly socketPath?: string | undefined
+  /** Default: what the URL says, else none. */
   readonly database?: string | undefined
+  /** Default: what the URL says, else the driver's. */
   readonly username?: string | undefined
   /** An effect is run for each connection, for passwords that expire. */
   readonly password?: string | Redacted.Redacted | Effect.Effect<Redacted.Redacted> | undefined

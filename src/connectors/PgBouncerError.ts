@@ -34,6 +34,8 @@ export const PgBouncerFailure = Schema.Literals([
 ])
 
 /**
+ * What PgBouncer refused, or gave up: one of the names of the schema.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -120,7 +122,8 @@ const failures: ReadonlyArray<readonly [RegExp, PgBouncerFailure]> = [
 
 /**
  * An error of the proxy itself, and not of PostgreSQL behind it. It is the cause of the `SqlError` that a borrower or the pool
- * meets. `said` are the proxy's own words; `kind` is how the pool takes it when it happens at a connect.
+ * meets. `failure` is what it is about, `said` are the proxy's own words; `kind` is how the pool takes it when it happens at a
+ * connect.
  *
  * @category errors
  * @since 0.1.0
@@ -153,7 +156,8 @@ const advice: { readonly [S in SessionState]: string } = {
 
 /**
  * A statement was not sent, since it sets state of the session: behind a proxy in transaction mode that state would stay on a
- * server connection which goes to another client next. It is the cause of a `SqlError`. `statement` has no literals in it.
+ * server connection which goes to another client next. It is the cause of a `SqlError`. `state` is what it
+ * would have left; `statement` has no literals in it.
  *
  * @category errors
  * @since 0.1.0
@@ -286,6 +290,18 @@ const causeOf = <T>(error: unknown, is: (cause: unknown) => cause is T): T | und
 /**
  * The proxy's error in the causes of another one: of a `SqlError`, or of an error of the pool.
  *
+ * **Example** (Why the proxy refused)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import * as Postgres from "effect-pool/Postgres"
+ *
+ * const refusal = new Postgres.PgBouncerError({ failure: "query_wait_timeout", said: "query_wait_timeout" })
+ * const error = new Error("no answer", { cause: refusal })
+ *
+ * const program = Effect.sync(() => Postgres.pgBouncerErrorIn(error)?.kind) // => "overloaded"
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -294,6 +310,8 @@ export const pgBouncerErrorIn = (error: unknown): PgBouncerError | undefined =>
 
 /**
  * The refusal in the causes of an error, if a statement was refused for the state that it would have left.
+ *
+ * See {@link pgBouncer} for an example.
  *
  * @category errors
  * @since 0.1.0

@@ -47,7 +47,9 @@ export interface Options {
   readonly host?: string | undefined
   /** Default: 5432. */
   readonly port?: number | undefined
+  /** Default: what the URL says, else the server's choice: the database that is named after the user. */
   readonly database?: string | undefined
+  /** Default: what the URL says, else whoever runs the process (`USER`, or `USERNAME`). */
   readonly username?: string | undefined
   /** An effect is run for each connection, for passwords that expire. */
   readonly password?: string | Redacted.Redacted | Effect.Effect<Redacted.Redacted> | undefined
@@ -195,6 +197,20 @@ export const queries: DatabaseConnection.Options<PgConnection.PgConnection, PgCo
  * Reads a connector from `Config`: with the prefix `DB`, from `DB_URL` or `DB_HOST`, `DB_PORT`, `DB_DATABASE`,
  * `DB_USERNAME`, `DB_PASSWORD`, and `DB_SSL`, `DB_APPLICATION_NAME`. Password and URL stay redacted.
  *
+ * **Example** (From variables)
+ *
+ * ```ts
+ * import { ConfigProvider, Effect } from "effect"
+ * import * as Postgres from "effect-pool/Postgres"
+ *
+ * const env = { DB_HOST: "db.internal", DB_DATABASE: "app", DB_USERNAME: "app", DB_PASSWORD: "..." }
+ *
+ * const program = Effect.gen(function* () {
+ *   const connector = yield* Postgres.config("DB")
+ *   return connector.name // => "db.internal:5432/app"
+ * }).pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }))))
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -230,7 +246,7 @@ export const sqlClient: (
 ) => Effect.Effect<PgClient, never, Reactivity | Scope.Scope> = SqlClients.makeSqlClient
 
 /**
- * `SqlClient` and `PgClient` over a pool that is a service already. With `concurrency` above 1 its connector needs
+ * Provides `SqlClient` and `PgClient` over a pool that is a service already. With `concurrency` above 1 its connector needs
  * `driver: { multiplex: true }`.
  *
  * **Example** (One pool for statements in SQL and for the driver's own connections)
@@ -263,7 +279,7 @@ export const layerSqlClientFrom: <Self>(
 ) => Layer.Layer<PgClient | SqlClient, never, Self> = SqlClients.layerSqlClientFrom
 
 /**
- * `SqlClient` and `PgClient` over a pool of their own: what a program written for `@effect/sql-pg` is given instead of
+ * Provides `SqlClient` and `PgClient` over a pool of their own: what a program written for `@effect/sql-pg` is given instead of
  * `PgClient.layer`.
  *
  * `maxUses` is `Infinity` here unless you set it: every statement is a use of a connection.
@@ -298,6 +314,9 @@ export const layerSqlClient: (
 
 /**
  * Like {@link layerSqlClient}, with everything read from `Config`: what {@link config} reads, and what `PoolConfig.config` does.
+ *
+ * Fails with one `ConfigError` that names every variable that is wrong, and like {@link layerSqlClient} with
+ * `PoolConfigError` and `ConnectError`.
  *
  * @category layers
  * @since 0.1.0

@@ -20,70 +20,15 @@ import { classify, isFatal, type RedisError } from "./RedisError.ts"
 import { Session, type Undelivered } from "./RedisSession.ts"
 import { type Target, targetOf } from "./RedisTarget.ts"
 
-export type {
-  /**
-   * @category models
-   * @since 0.1.0
-   */
-  Argument
-} from "./RedisClient.ts"
+export type { Argument } from "./RedisClient.ts"
 
-export type {
-  /**
-   * @category models
-   * @since 0.1.0
-   */
-  Command,
-  /**
-   * @category models
-   * @since 0.1.0
-   */
-  Connection,
-  /**
-   * @category models
-   * @since 0.1.0
-   */
-  Message,
-  /**
-   * @category models
-   * @since 0.1.0
-   */
-  Topics
-} from "./RedisConnection.ts"
+export type { Command, Connection, Message, Topics } from "./RedisConnection.ts"
 
-export {
-  /**
-   * @category errors
-   * @since 0.1.0
-   */
-  RedisError,
-  /**
-   * @category errors
-   * @since 0.1.0
-   */
-  WatchConflict
-} from "./RedisError.ts"
+export { RedisError, WatchConflict } from "./RedisError.ts"
 
-export {
-  /**
-   * @category layers
-   * @since 0.1.0
-   */
-  layerPersistence,
-  /**
-   * @category constructors
-   * @since 0.1.0
-   */
-  makePersistence
-} from "./RedisPersistence.ts"
+export { layerPersistence, makePersistence } from "./RedisPersistence.ts"
 
-export type {
-  /**
-   * @category models
-   * @since 0.1.0
-   */
-  Undelivered
-} from "./RedisSession.ts"
+export type { Undelivered } from "./RedisSession.ts"
 
 /**
  * Where the server is, who we are there, and what happens between two borrowers. Fields win over what the URL says.
@@ -221,6 +166,20 @@ export const queries: DatabaseConnection.Options<Connection, unknown, RedisError
 /**
  * Reads a connector from `Config`: with the prefix `REDIS`, from `REDIS_URL` or `REDIS_HOST`, `REDIS_PORT`, `REDIS_PATH`,
  * `REDIS_DATABASE`, `REDIS_USERNAME`, `REDIS_PASSWORD`, and `REDIS_SSL`, `REDIS_CLIENT_NAME`. Password and URL stay redacted.
+ *
+ * **Example** (From variables)
+ *
+ * ```ts
+ * import { ConfigProvider, Effect } from "effect"
+ * import * as Redis from "effect-pool/Redis"
+ *
+ * const env = { DB_HOST: "cache.internal", DB_PASSWORD: "..." }
+ *
+ * const program = Effect.gen(function* () {
+ *   const connector = yield* Redis.config("DB")
+ *   return connector.name // => "cache.internal:6379/0"
+ * }).pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }))))
+ * ```
  *
  * @category constructors
  * @since 0.1.0

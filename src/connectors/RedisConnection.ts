@@ -23,9 +23,11 @@ export type Command = readonly [name: string, ...args: ReadonlyArray<Argument>]
  * @since 0.1.0
  */
 export interface Message {
+  /** Where it was published. */
   readonly channel: string
+  /** What was published. */
   readonly message: string
-  /** The pattern that the channel matches, for a subscription to a pattern. */
+  /** The pattern that the channel matches, for a subscription to a pattern; absent for others. */
   readonly pattern?: string
 }
 
@@ -36,8 +38,11 @@ export interface Message {
  * @since 0.1.0
  */
 export interface Topics {
+  /** Channels by name. Default: none. */
   readonly channels?: ReadonlyArray<string> | undefined
+  /** Channels by pattern. Default: none. */
   readonly patterns?: ReadonlyArray<string> | undefined
+  /** Shard channels by name. Default: none. */
   readonly shardChannels?: ReadonlyArray<string> | undefined
 }
 

@@ -8,7 +8,8 @@ import type { FailureKind } from "../PoolError.ts"
  *
  * - `code`: the first word of the server's answer (`WRONGTYPE`, `OOM`, `NOAUTH` ...), Node's code of a network or TLS error
  *   (`ECONNREFUSED` ...), `CLOSED` for a connection that ended without one, `UNKNOWN` for what is thrown inside `use`.
- * - `command`: its name. Its arguments are not kept: a password may be among them.
+ * - `command`: its name. Its arguments are not kept: a password may be among them. Absent for a connection that could not be made.
+ * - `message`: what the server or the driver says.
  *
  * @category errors
  * @since 0.1.0

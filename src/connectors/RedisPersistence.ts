@@ -50,6 +50,8 @@ const evalWith =
  * Effect's `Redis` service whose connections come from the pool. Every command borrows one for as long as it runs; `reserve`
  * keeps one, and so does each subscription. A pool's error is the cause of the service's `RedisError`.
  *
+ * See {@link layerPersistence} for an example.
+ *
  * @category constructors
  * @since 0.1.0
  */

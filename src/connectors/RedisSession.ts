@@ -22,7 +22,9 @@ const patience = Duration.seconds(1)
  * @since 0.1.0
  */
 export interface Undelivered {
+  /** The name of the command. */
   readonly command: string
+  /** Its arguments. */
   readonly args: ReadonlyArray<string>
   /** What the server answered; nothing if the connection was lost before that: it may have taken something or not. */
   readonly reply: Option.Option<unknown>

@@ -52,6 +52,16 @@ export interface Dialect<in A> extends Omit<
  * A pool's error as a `SqlError`, which keeps it as its cause. Another try may help (`isRetryable`), except where the pool is closed
  * or the acquire was forbidden.
  *
+ * **Example** (Whether another try may help)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { PoolError } from "effect-pool"
+ * import * as Sql from "effect-pool/Sql"
+ *
+ * const program = Effect.sync(() => Sql.toSqlError(new PoolError.PoolClosed({ pool: "orders" })).isRetryable) // => false
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -99,6 +109,8 @@ const transactionKey = (): Context.Service<SqlClient.TransactionConnection, SqlC
  * - The pool's own errors arrive as `SqlError`, see {@link toSqlError}.
  * - No statement of a transaction runs after its end, whichever fiber it comes from. One whose rollback fails has its connection
  *   discarded. A commit whose answer never came is not retryable: it may have been done.
+ *
+ * See {@link layer} for an example.
  *
  * @category constructors
  * @since 0.1.0
@@ -236,7 +248,29 @@ const asHolder = <B, E, R>(
   })
 
 /**
- * `SqlClient` over the pool that is in the context, such as one of `PoolLayer.Service`.
+ * Provides `SqlClient` over the pool that is in the context, such as one of `PoolLayer.Service`.
+ *
+ * **Example** (Statements over a pool that is a service)
+ *
+ * ```ts
+ * import type { PgConnection } from "@effect/sql-pg/PgConnection"
+ * import { Effect, Layer } from "effect"
+ * import { PoolLayer } from "effect-pool"
+ * import * as Postgres from "effect-pool/Postgres"
+ * import * as Sql from "effect-pool/Sql"
+ * import { SqlClient } from "effect/sql"
+ *
+ * class Db extends PoolLayer.Service<Db, PgConnection>()("app/Db") {}
+ *
+ * const SqlLive = Sql.layer(Db, Postgres.dialect).pipe(
+ *   Layer.provide(Db.layer(Postgres.connector({ url: "postgres://app@localhost/app" })))
+ * )
+ *
+ * const program = Effect.gen(function* () {
+ *   const sql = yield* SqlClient.SqlClient
+ *   return yield* sql`select customer from orders where id = ${7}` // => [{ customer: "Ada" }]
+ * }).pipe(Effect.provide(SqlLive))
+ * ```
  *
  * @category layers
  * @since 0.1.0

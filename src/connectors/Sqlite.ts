@@ -37,8 +37,9 @@ export type { Reader, Writer } from "./SqliteSession.ts"
 export type { FileOptions, Options } from "./SqliteTarget.ts"
 
 /**
- * A connector for a file. Writers want a pool of one connection: `{ minConnections: 1, maxConnections: 1 }`. See {@link pools} for
- * both kinds together. Its connections are for one borrower at a time: leave the pool's `concurrency` at 1.
+ * A connector for a file. With `mode: "read"` its connections cannot write. Writers want a pool of one connection:
+ * `{ minConnections: 1, maxConnections: 1 }`. See {@link pools} for both kinds together. Its connections are for one borrower at a time:
+ * leave the pool's `concurrency` at 1.
  *
  * - A file that is removed or replaced while it is open is noticed at once, and no write goes to it any more.
  * - A lock of another process is waited for; damage, a missing folder or a missing permission is a permanent failure.
@@ -107,6 +108,21 @@ export const queries: DatabaseConnection.Options<Reader, ReadonlyArray<Row>, Sql
  * Reads a connector for writing from `Config`: with the prefix `DB`, from `DB_PATH` and, if they are there, `DB_BUSY_TIMEOUT` and
  * `DB_INTEGERS`.
  *
+ * **Example** (From variables)
+ *
+ * ```ts
+ * import { ConfigProvider, Effect } from "effect"
+ * import * as Sqlite from "effect-pool/Sqlite"
+ * import Database from "libsql"
+ *
+ * const env = { DB_PATH: "shop.db", DB_BUSY_TIMEOUT: "2 seconds" }
+ *
+ * const program = Effect.gen(function* () {
+ *   const connector = yield* Sqlite.config("DB", { driver: Sqlite.betterSqlite3(Database) })
+ *   return connector.name // => "shop.db"
+ * }).pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }))))
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -133,6 +149,23 @@ const fileConfig = (prefix: string): Config.Config<FileOptions> =>
  * The code of SQLite along the causes of an error, such as `SQLITE_BUSY_SNAPSHOT`, the same for every driver; `undefined` if it
  * was not SQLite that failed.
  *
+ * **Example** (What SQLite says)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool } from "effect-pool"
+ * import * as Sqlite from "effect-pool/Sqlite"
+ * import Database from "libsql"
+ *
+ * const connector = Sqlite.connector({ path: "/var/lib/app/one.db", driver: Sqlite.betterSqlite3(Database) })
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(connector, { minConnections: 1, maxConnections: 1 })
+ *   const error = yield* Effect.flip(ConnectionPool.use(pool, (writer) => writer.query("select * from nowhere")))
+ *   return Sqlite.resultCode(error) // => "SQLITE_ERROR"
+ * }).pipe(Effect.scoped)
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -149,7 +182,7 @@ export interface PoolsOptions extends FileOptions {
   readonly readers?: number | undefined
   /** What else is to be said of the pool of readers. `maxUses` has no limit here unless it is given. */
   readonly read?: Omit<PoolConfig.Input, "maxConnections" | "concurrency"> | undefined
-  /** The same for the pool of the writer. */
+  /** The same for the pool of the writer, which has one connection. Default: nothing else. */
   readonly write?: Omit<PoolConfig.Input, "minConnections" | "maxConnections" | "concurrency"> | undefined
 }
 

@@ -137,9 +137,9 @@ const borrowing = <A extends Reader, X>(
   )
 
 /**
- * Effect's `SqlClient` over the pools of {@link pools}. Transactions run on the writer. Outside of them a statement that begins
- * with `select`, `values`, `with` or `explain` runs on a reader, and every other one on the writer. If the reader refuses, since the
- * statement writes after all, the writer runs it. What has been committed is seen by the next read.
+ * Effect's `SqlClient` over the pools of {@link pools}, `read` and `write`. Transactions run on the writer. Outside of them a statement
+ * that begins with `select`, `values`, `with` or `explain` runs on a reader, and every other one on the writer. If the reader refuses,
+ * since the statement writes after all, the writer runs it. What has been committed is seen by the next read.
  *
  * @category layers
  * @since 0.1.0

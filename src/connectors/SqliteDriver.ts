@@ -27,7 +27,9 @@ export type Row = Readonly<Record<string, Value>>
  * @since 0.1.0
  */
 export interface Changes {
+  /** How many rows. */
   readonly changes: number
+  /** The number of the row that was inserted last on this connection. */
   readonly lastInsertRowid: number | bigint
 }
 
@@ -38,9 +40,13 @@ export interface Changes {
  * @since 0.1.0
  */
 export interface DriverStatement {
+  /** Whether it gives rows. */
   readonly returnsRows: boolean
+  /** All rows, by the names of their columns. */
   readonly all: (params: ReadonlyArray<Value>) => ReadonlyArray<Row>
+  /** All rows, as lists of values. */
   readonly values: (params: ReadonlyArray<Value>) => ReadonlyArray<ReadonlyArray<Value>>
+  /** Runs it, and says what it has changed. */
   readonly run: (params: ReadonlyArray<Value>) => Changes
   /** Row by row. Its `return` must let go of what the statement holds: until then the database's log only grows. */
   readonly iterate: (params: ReadonlyArray<Value>) => Iterator<Row>
@@ -53,8 +59,11 @@ export interface DriverStatement {
  * @since 0.1.0
  */
 export interface DriverDatabase {
+  /** Whether a transaction is open. */
   readonly inTransaction: boolean
+  /** Runs a text of one or more statements, without parameters. */
   readonly exec: (sql: string) => void
+  /** Prepares one statement. */
   readonly prepare: (sql: string) => DriverStatement
   /** Closes it, and with it every statement that is still open. */
   readonly close: () => void
@@ -67,13 +76,14 @@ export interface DriverDatabase {
  * @since 0.1.0
  */
 export interface Driver {
+  /** Its name, for errors. */
   readonly name: string
   /** Opens a file. With `readOnly`, no statement may be able to write to it, and the file must be there. */
   readonly open: (
     file: string,
     options: { readonly readOnly: boolean; readonly integers: "number" | "bigint" }
   ) => DriverDatabase
-  /** Why it cannot be used here. */
+  /** Why it cannot be used here; absent where it can. */
   readonly problems?: ReadonlyArray<ConfigProblem> | undefined
 }
 
@@ -88,6 +98,14 @@ const unavailable = (problem: ConfigProblem): Driver => ({
 
 /**
  * Node's own driver: no dependency. Looked for when it is asked for, since older versions of Node do not have it.
+ *
+ * **Example** (Node's own)
+ *
+ * ```ts
+ * import * as Sqlite from "effect-pool/Sqlite"
+ *
+ * const connector = Sqlite.connector({ path: "/var/lib/app/one.db", driver: Sqlite.nodeSqlite() })
+ * ```
  *
  * @category drivers
  * @since 0.1.0
@@ -189,20 +207,30 @@ export interface BetterSqlite3 {
 }
 
 /**
+ * The parts of a statement of better-sqlite3 that are used.
+ *
  * @category drivers
  * @since 0.1.0
  */
 export interface BetterSqlite3Statement {
+  /** Whether it gives rows. */
   readonly reader: boolean
+  /** All rows. */
   all(...params: Array<unknown>): Array<unknown>
+  /** Runs it. */
   run(...params: Array<unknown>): { changes: number; lastInsertRowid: number | bigint }
+  /** Row by row. */
   iterate(...params: Array<unknown>): Iterator<unknown>
+  /** Whether rows are lists of values from now on. */
   raw(toggle?: boolean): unknown
+  /** Whether integers are read as `bigint` from now on. */
   safeIntegers(toggle?: boolean): unknown
 }
 
 /**
  * A driver with the shape of better-sqlite3, such as `better-sqlite3` itself or `libsql`, from its module's default export.
+ *
+ * See {@link connector} for an example.
  *
  * @category drivers
  * @since 0.1.0

@@ -26,7 +26,7 @@ export interface FileOptions {
   readonly busyTimeout?: Duration.Input | undefined
   /**
    * Settings of every connection, such as `{ cache_size: -64000 }`, after the connector's own: `journal_mode = wal`, `foreign_keys = on`,
-   * `synchronous = normal`, `wal_autocheckpoint = 1000`. A reset returns to them.
+   * `synchronous = normal`, `wal_autocheckpoint = 1000`. A reset returns to them. Default: none but these.
    */
   readonly pragmas?: Readonly<Record<string, string | number | boolean>> | undefined
   /** How integers are read. As `"number"`, those beyond 2^53 are refused by `node:sqlite`, and rounded by others. Default: `"number"`. */

@@ -35,7 +35,9 @@ export type { Connection, Queryable } from "./SurrealSession.ts"
 export interface SessionOptions {
   /** Names the pool. Default: where the server is, namespace and database. */
   readonly name?: string | undefined
+  /** The namespace of the sessions. */
   readonly namespace: string
+  /** The database of the sessions. */
   readonly database: string
   /**
    * An effect is run whenever one has to sign in: to connect, and again before a token expires. Its failure is a transient one.
@@ -167,6 +169,9 @@ export interface Engine {
  * }).pipe(Effect.scoped) // => [["Ada"]]
  * ```
  *
+ * Fails with `PoolConfigError`, which names every wrong option, and with `SurrealDbError` if the server cannot be reached or
+ * refuses.
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -246,6 +251,20 @@ const bindingsOf = (params: ReadonlyArray<unknown> = []): Readonly<Record<string
  * Reads a connector from `Config`: with the prefix `DB`, from `DB_URL`, `DB_NAMESPACE`, `DB_DATABASE`, and `DB_USERNAME`,
  * `DB_PASSWORD`, `DB_LEVEL` (`root`, `namespace` or `database`: where the user is defined; default: `root`), or `DB_TOKEN`; and
  * `DB_MODE`. URL, password and token stay redacted.
+ *
+ * **Example** (From variables)
+ *
+ * ```ts
+ * import { ConfigProvider, Effect } from "effect"
+ * import * as SurrealDb from "effect-pool/SurrealDb"
+ *
+ * const env = { DB_URL: "ws://db.internal:8000/rpc", DB_NAMESPACE: "shop", DB_DATABASE: "orders" }
+ *
+ * const program = Effect.gen(function* () {
+ *   const connector = yield* SurrealDb.config("DB")
+ *   return connector.name // => "db.internal:8000/shop/orders"
+ * }).pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }))))
+ * ```
  *
  * @category constructors
  * @since 0.1.0

@@ -6,8 +6,9 @@ import { ServerError } from "surrealdb"
 import type { FailureKind } from "../PoolError.ts"
 
 /**
- * What an operation on a SurrealDB connection fails with.
+ * What an operation on a SurrealDB connection fails with. What is not known is absent.
  *
+ * - `operation`: what was done. `text`: why it failed, in words. `cause`: the SDK's own error.
  * - `kind`: what the server calls it (`Validation`, `Query`, `NotAllowed`, `NotFound`, `AlreadyExists`, `Thrown`, `Internal` ...), or
  *   `Unreachable` (no server answers there), `Closed` (the connection is gone; of what was running nobody knows the outcome) or
  *   `Driver` (the SDK refuses).
@@ -149,6 +150,22 @@ export const closed = (operation: string): SurrealDbError =>
 /**
  * Whether a transaction failed because another one has written the same records: nothing of it was done, and to run it again may
  * help.
+ *
+ * **Example** (Whether to run a transaction again)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import * as SurrealDb from "effect-pool/SurrealDb"
+ *
+ * const error = new SurrealDb.SurrealDbError({
+ *   operation: "commit",
+ *   kind: "Query",
+ *   detail: "TransactionConflict",
+ *   text: "Transaction conflict: this transaction can be retried"
+ * })
+ *
+ * const program = Effect.sync(() => SurrealDb.isConflict(error)) // => true
+ * ```
  *
  * @category guards
  * @since 0.1.0

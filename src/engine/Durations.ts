@@ -1,6 +1,6 @@
 /**
- * How long something took, each time: how often it was within which bounds. Exact where a bound is asked for, and fine enough in
- * between that a percentile is right to within a sixth of itself or so. Noting one is a comparison or a few and an addition.
+ * How long something took, each time: how often it was within which bounds. Exact where a bound is asked for; a percentile lies between
+ * the same two bounds as the exact one. Noting one is a comparison or a few and an addition.
  */
 
 /** Six bounds in each power of ten, from a tenth of a millisecond to an hour; in milliseconds. */

@@ -44,13 +44,16 @@ export const columns = [
 ] as const
 
 /**
+ * The name of one number of a {@link Sample}.
+ *
  * @category models
  * @since 0.1.0
  */
 export type Column = (typeof columns)[number]
 
 /**
- * One second: its numbers in the order of `columns`, and how many acquires waited how long, by the bounds that `History` gives.
+ * One second: its numbers (`row`) in the order of `columns`, and how many acquires waited how long (`waits`), by the bounds
+ * that {@link History} gives.
  *
  * @category models
  * @since 0.1.0
@@ -58,6 +61,8 @@ export type Column = (typeof columns)[number]
 export const Sample = Schema.Struct({ row: Schema.Array(Schema.Finite), waits: Schema.Array(Schema.Finite) })
 
 /**
+ * One second in numbers.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -66,7 +71,8 @@ export type Sample = typeof Sample.Type
 /**
  * A stretch of a connection's life, for its lane. Times are wall time in milliseconds; without an `end` it goes on.
  *
- * - `lease`: one loan, with its number (unique within the pool) and the operation that had it, where that was seen.
+ * - `lease`: one loan, with its number (`lease`, unique within the pool) and the operation that had it (`operation`), where that was
+ *   seen; `isLeakSuspected` where it is held past `leakThreshold`. Other bars have none of these.
  * - `busy`: a stretch with more short loans than a lane can show: `share` of it (0 to 1) the connection was lent.
  * - `connecting`, `checking`, `resetting`, `closing`: work of the pool's own.
  *
@@ -87,6 +93,8 @@ export const LaneBar = Schema.Struct({
 })
 
 /**
+ * A stretch of a connection's life.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -96,6 +104,8 @@ export type LaneBar = typeof LaneBar.Type
  * The last 15 minutes, one sample a second, oldest first; the last minute of the lanes; the last facts about the pool and its
  * connections. `waitBounds` are the upper bounds, in milliseconds, of the numbers in `Sample.waits`, which has one more for what
  * was longer.
+ *
+ * - `columns`: the names of the numbers in each sample. `samples`: the seconds. `bars`: the lanes. `events`: the facts.
  *
  * @category models
  * @since 0.1.0
@@ -109,6 +119,8 @@ export const History = Schema.Struct({
 })
 
 /**
+ * What the console is sent when it connects.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -117,6 +129,9 @@ export type History = typeof History.Type
 /**
  * One second: its sample, the pool as it is now, the lanes' bars that have changed, and what has happened, except for leases
  * that were given and returned. Of many facts the last 100, and `eventsOmitted` says how many there were besides.
+ *
+ * - `sample`: the second in numbers. `report`: the pool as it is now. `bars`: those that have changed. `events`: what has
+ *   happened.
  *
  * @category models
  * @since 0.1.0
@@ -130,6 +145,8 @@ export const Frame = Schema.Struct({
 })
 
 /**
+ * What the console is sent once a second.
+ *
  * @category models
  * @since 0.1.0
  */

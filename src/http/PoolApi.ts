@@ -109,6 +109,8 @@ export const actionNames = [
 ] as const
 
 /**
+ * The name of something that an operator may ask.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -116,6 +118,11 @@ export type ActionName = (typeof actionNames)[number]
 
 /**
  * A pool in a line: its report without what is long.
+ *
+ * - `key`, `name`, `state`, `diagnosis`: as in `PoolReport`. `health`: whether it does its work.
+ * - `limit`, `minConnections`, `maxConnections`: as in `PoolStatus`.
+ * - `total_connections`, `available_connections`, `in_use_connections`, `wait_queue_length`, `avg_wait_time_ms`
+ *   (milliseconds), `connections_created_total`, `connections_closed_total`: what dashboards ask every pool for.
  *
  * @category models
  * @since 0.1.0
@@ -139,13 +146,16 @@ export const PoolSummary = Schema.Struct({
 })
 
 /**
+ * A pool in a line.
+ *
  * @category models
  * @since 0.1.0
  */
 export type PoolSummary = typeof PoolSummary.Type
 
 /**
- * The pools of the process, and what may be asked of them here: with `actions.isEnabled` false, nothing, and `reason` says why.
+ * The pools of the process (`pools`), and what may be asked of them here (`actions`): with `isEnabled` false, nothing, and
+ * `reason` says why.
  *
  * @category models
  * @since 0.1.0
@@ -160,13 +170,16 @@ export const PoolList = Schema.Struct({
 })
 
 /**
+ * The pools of the process, and what may be asked of them.
+ *
  * @category models
  * @since 0.1.0
  */
 export type PoolList = typeof PoolList.Type
 
 /**
- * What one wants to see who looks into an incident later: the report, the last events and the last 15 minutes.
+ * What one wants to see who looks into an incident later: the report (`report`), the last events (`events`) and the last 15
+ * minutes (`history`).
  *
  * @category models
  * @since 0.1.0
@@ -178,13 +191,15 @@ export const Diagnostics = Schema.Struct({
 })
 
 /**
+ * What one wants to see who looks into an incident later.
+ *
  * @category models
  * @since 0.1.0
  */
 export type Diagnostics = typeof Diagnostics.Type
 
 /**
- * Whether everything a probe asks for is there.
+ * Whether everything a probe asks for is there: `status` is `"pass"`, `"warn"` or `"fail"`.
  *
  * @category models
  * @since 0.1.0
@@ -192,7 +207,7 @@ export type Diagnostics = typeof Diagnostics.Type
 export const ProbeAnswer = Schema.Struct({ status: Schema.Literals(["pass", "warn", "fail"]) })
 
 /**
- * What was done, in words.
+ * What was done, in words (`done`).
  *
  * @category models
  * @since 0.1.0

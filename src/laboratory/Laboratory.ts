@@ -32,6 +32,8 @@ export const scenarios: ReadonlyArray<LoadScenario> = loadScenarios
  * Reads scenarios of your own from JSON: one, or a list. What is left out has a default. Fails with one `ScenarioError` that
  * names every mistake and its place.
  *
+ * See {@link run} for an example.
+ *
  * @category scenarios
  * @since 0.1.0
  */
@@ -44,6 +46,7 @@ export const parseScenarios: (text: string) => Effect.Effect<ReadonlyArray<LoadS
  * @since 0.1.0
  */
 export interface Options {
+  /** A server, a pool, a load, and what goes wrong. */
   readonly scenario: LoadScenario
   /** Policies, separated by commas: `predictive`, `threshold`, `fixed:20`, each with `/unshed` for no shedding. Default: `predictive`. */
   readonly policies?: string | undefined
@@ -51,7 +54,7 @@ export interface Options {
   readonly seeds?: number | undefined
   /** The seed of the first of them. Default: 1. */
   readonly from?: number | undefined
-  /** Fields of the pool's configuration that are to be other than in the scenario. */
+  /** Fields of the pool's configuration that are to be other than in the scenario. Default: none. */
   readonly config?: Readonly<Record<string, unknown>> | undefined
 }
 
@@ -116,7 +119,7 @@ export const run = (options: Options): Effect.Effect<ReadonlyArray<LoadResult>, 
 }
 
 /**
- * Whether `run` would begin. Fails as it does, and runs nothing.
+ * Whether {@link run} would begin. Fails as it does, with `PolicyNameError` or `PoolConfigError`, and runs nothing.
  *
  * @category running
  * @since 0.1.0
@@ -126,6 +129,24 @@ export const check = (options: Options): Effect.Effect<void, PolicyNameError | P
 
 /**
  * Means over the seeds, by scenario and policy.
+ *
+ * What {@link renderText} and {@link renderMarkdown} write down.
+ *
+ * **Example** (Waits over three seeds)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Laboratory } from "effect-pool/laboratory"
+ *
+ * const text = `{ "name": "quiet", "server": { "perSecond": 100 }, "load": [{ "seconds": 1, "perSecond": 50 }] }`
+ *
+ * const program = Effect.gen(function* () {
+ *   const scenarios = yield* Laboratory.parseScenarios(text)
+ *   const results = yield* Laboratory.run({ scenario: scenarios[0]!, seeds: 3 })
+ *   const summaries = Laboratory.summarize(results, scenarios)
+ *   return [results.length, summaries.length, Laboratory.renderText(summaries).includes("quiet")] // => [3, 1, true]
+ * })
+ * ```
  *
  * @category reporting
  * @since 0.1.0
@@ -138,6 +159,8 @@ export const summarize: (
 /**
  * Tables for a terminal.
  *
+ * See {@link summarize} for an example.
+ *
  * @category reporting
  * @since 0.1.0
  */
@@ -146,13 +169,15 @@ export const renderText: (summaries: ReadonlyArray<ScenarioSummary>) => string =
 /**
  * Tables for a document.
  *
+ * See {@link summarize} for an example with `renderText`.
+ *
  * @category reporting
  * @since 0.1.0
  */
 export const renderMarkdown: (summaries: ReadonlyArray<ScenarioSummary>) => string = toMarkdown
 
 /**
- * Everything for a program; sample by sample, if asked for.
+ * Everything for a program, as JSON; sample by sample with `withTimelines` (default: without). Takes what {@link run} gives.
  *
  * @category reporting
  * @since 0.1.0
@@ -164,7 +189,8 @@ export const renderJson: (
 ) => string = toJson
 
 /**
- * A picture of a scenario, as SVG: load, waits, connections and refusals over time, with a line for each policy.
+ * A picture of a scenario, as SVG: load, waits, connections and refusals over time, with a line for each policy. Takes what
+ * {@link run} gives.
  *
  * @category reporting
  * @since 0.1.0

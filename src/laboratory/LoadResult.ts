@@ -1,4 +1,21 @@
-/** What came of one run in the load laboratory: one scenario, one policy, one seed. */
+/**
+ * What came of one run in the load laboratory: one scenario, one policy, one seed.
+ *
+ * - `scenario`, `policy`, `seed`: which run it was.
+ * - `requests`: those that came in the measured time. They were answered within `goodWithinMillis` (`good`) or later
+ *   (`late`), refused early with `PoolOverloaded` (`shed`), ran out of time with `AcquireTimeout` (`timedOut`), or got no
+ *   answer for another reason (`failed`): the five add up.
+ * - `meanConnections`, `peakConnections`: open or connecting, the mean over the measured time and the most. `opened`,
+ *   `closed`, `attempts`: connections that opened, that were closed, and attempts to connect, in the measured time.
+ * - `attemptsWhileDown`, `downMillis`: attempts that were begun while the server was down or refused all, and for how long
+ *   it did, in milliseconds.
+ * - `firstAnswerMillis`, `recoveredMillis`: from the end of the last outage to the first answer, and until nobody waited any
+ *   more, in milliseconds; absent without an outage, and where that did not come.
+ * - `timeline`: one sample per `sampleMillis`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface LoadResult {
   readonly scenario: string
   readonly policy: string
@@ -40,7 +57,16 @@ export interface LoadResult {
   readonly timeline: ReadonlyArray<LoadSample>
 }
 
-/** What things were like during one sample. Counts of connections and waiters are of its end. */
+/**
+ * What things were like during one sample. Counts of connections and waiters are of its end.
+ *
+ * - `seconds`: its end, from the beginning of the run. `requests`: those that came in it. `good`, `refused`: those that were
+ *   answered in time, and those that were refused, in it.
+ * - `waiting`, `open`, `inUse`, `connecting`, `limit`: waiters, and connections.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface LoadSample {
   readonly seconds: number
   readonly requests: number

@@ -58,6 +58,17 @@ export interface LoadWork {
   readonly batchShare?: number | undefined
 }
 
+/**
+ * What is to happen in a run of the load laboratory.
+ *
+ * - `name`, `summary`: what it is called, and what it is about, in a sentence.
+ * - `server`: how fast it is, and how much slower it gets with what runs on it at the same time.
+ * - `work`: what each request asks of the server. `load`: the requests that come, stretch by stretch. `events`: what goes
+ *   wrong, and when.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface LoadScenario {
   readonly name: string
   readonly summary: string

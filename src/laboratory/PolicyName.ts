@@ -19,7 +19,14 @@ export const policyForms =
   `predictive, threshold, fixed:20 (always 20 connections); each with /unshed for no shedding, ` +
   `predictive also with /knee for never more connections than the server has use for`
 
-/** Some policies are not named right. Names all of them. */
+/**
+ * Some policies are not named right. Names all of them.
+ *
+ * - `problems`: what was written (`written`), and what is wrong with it (`fault`).
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class PolicyNameError extends Schema.TaggedError<PolicyNameError>("effect-pool/laboratory/PolicyNameError")(
   "PolicyNameError",
   { problems: Schema.Array(Schema.Struct({ written: Schema.String, fault: Schema.String })) }

@@ -15,7 +15,14 @@ import { contradictionsIn } from "./ScenarioContradictions.ts"
 import { problemsOf } from "./ScenarioIssues.ts"
 import { Scenario } from "./ScenarioSchema.ts"
 
-/** A scenario is written down wrong. Names every wrong place, not just the first. */
+/**
+ * A scenario is written down wrong. Names every wrong place, not just the first.
+ *
+ * - `problems`: one for each wrong place.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class ScenarioError extends Schema.TaggedError<ScenarioError>("effect-pool/laboratory/ScenarioError")(
   "ScenarioError",
   { problems: Schema.Array(ConfigProblem) }

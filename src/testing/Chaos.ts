@@ -21,6 +21,8 @@ import * as LeaseHistory from "./LeaseHistory.ts"
 /**
  * A connect that chaos refused: transient.
  *
+ * - `seed`: the seed of the chaos.
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -200,6 +202,8 @@ export const connector = <A, E, R>(
  *   Effect.provide(TestClock.layer())
  * )
  * ```
+ *
+ * Fails with `PoolConfigError` if the configuration is wrong, and in the startup mode `"failFast"` with `ConnectError`.
  *
  * @category layers
  * @since 0.1.0

@@ -14,31 +14,9 @@ import { CheckResult, NotConformant, Report } from "./ConformanceReport.ts"
 import { returningChecks } from "./ConformanceReturning.ts"
 import { type Check, type Need, type Options, showCause, Subject } from "./ConformanceSubject.ts"
 
-export {
-  /**
-   * @category models
-   * @since 0.1.0
-   */
-  CheckResult,
-  /**
-   * @category errors
-   * @since 0.1.0
-   */
-  NotConformant,
-  /**
-   * @category models
-   * @since 0.1.0
-   */
-  Report
-} from "./ConformanceReport.ts"
+export { CheckResult, NotConformant, Report } from "./ConformanceReport.ts"
 
-export type {
-  /**
-   * @category models
-   * @since 0.1.0
-   */
-  Options
-} from "./ConformanceSubject.ts"
+export type { Options } from "./ConformanceSubject.ts"
 
 /** How to give what is missing. */
 const remedies: { readonly [N in Need]: string } = {

@@ -1,7 +1,10 @@
 import * as Schema from "effect/Schema"
 
 /**
- * What came of one check: `detail` says what was seen, `advice` what to do about it (empty when there is nothing to do).
+ * What came of one check.
+ *
+ * - `name`: the promise that was put to the test. `outcome`: `"passed"`, `"failed"` or `"skipped"`.
+ * - `detail`: what was seen. `advice`: what to do about it (empty when there is nothing to do).
  *
  * @category models
  * @since 0.1.0
@@ -14,6 +17,8 @@ export const CheckResult = Schema.Struct({
 })
 
 /**
+ * What came of one check.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -32,6 +37,8 @@ const linesOf = ({ advice, detail, name, outcome }: CheckResult): ReadonlyArray<
 
 /**
  * What a connector does right and wrong, check by check, in the order in which they ran.
+ *
+ * - `connector`: the name of the connector. `checks`: what came of each check.
  *
  * @category models
  * @since 0.1.0
@@ -71,6 +78,8 @@ export class Report extends Schema.Class<Report>("effect-pool/testing/Conformanc
 
 /**
  * A connector does not keep what connectors promise. The message is the report as text.
+ *
+ * - `report`: what came of each check.
  *
  * @category errors
  * @since 0.1.0

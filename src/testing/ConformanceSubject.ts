@@ -11,7 +11,8 @@ import * as Scope from "effect/Scope"
 import type { Connector } from "../Connector.ts"
 
 /**
- * What the kit cannot know of a connector. A check that lacks what it needs is skipped, and says what to give.
+ * What the kit cannot know of a connector. All of it may be left out: a check that lacks what it needs is skipped, and says what to
+ * give.
  *
  * @category models
  * @since 0.1.0

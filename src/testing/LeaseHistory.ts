@@ -21,6 +21,8 @@ import type { LeaseEnd, PoolEvent } from "../PoolEvent.ts"
 /**
  * A pool did not do what a spec expects; the message begins with the numbers.
  *
+ * - `pool`: the pool's name. `reason`: what was expected, and what was seen.
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -34,8 +36,11 @@ export class AssertionFailed extends Schema.TaggedError<AssertionFailed>("effect
 }
 
 /**
- * One lease: its number and its connection's, the number of the acquire that got it, when it began and ended, and how. `since` and
- * `until` are wall time in milliseconds; `until` and `end` are missing while it runs.
+ * One lease.
+ *
+ * - `lease`, `connection`: its number, and its connection's. `acquire`: the number of the acquire that got it.
+ * - `since`, `until`: when it began and ended, in wall time in milliseconds. `end`: how it ended. `until` and `end` are
+ *   missing while it runs.
  *
  * @category models
  * @since 0.1.0
@@ -50,7 +55,8 @@ export interface LeaseRecord {
 }
 
 /**
- * The leases that are known, in the order in which they began, and how many facts are not known: 0 where the record is complete.
+ * The leases that are known (`leases`), in the order in which they began, and how many facts are not known (`missed`): 0
+ * where the record is complete.
  *
  * @category models
  * @since 0.1.0
@@ -172,6 +178,8 @@ const leasesOf = (events: ReadonlyArray<PoolEvent>): ReadonlyArray<LeaseRecord> 
 /**
  * Every lease that is known.
  *
+ * See {@link record} for an example.
+ *
  * @category observing
  * @since 0.1.0
  */
@@ -180,6 +188,21 @@ export const history = <A>(pool: ConnectionPool.ConnectionPool<A>): Effect.Effec
 
 /**
  * The greatest number of leases that ran at one time. Fails with `AssertionFailed` if facts are missing.
+ *
+ * **Example** (Never more than there may be)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool } from "effect-pool"
+ * import { LeaseHistory, TestConnector } from "effect-pool/testing"
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(TestConnector.make({ name: "session" }).connector, { maxConnections: 2 })
+ *   const use = ConnectionPool.use(pool, () => Effect.yieldNow)
+ *   yield* Effect.all([use, use, use, use, use], { concurrency: "unbounded" })
+ *   return yield* LeaseHistory.maxHeldAtOnce(pool) // => 2
+ * }).pipe(Effect.scoped)
+ * ```
  *
  * @category observing
  * @since 0.1.0
@@ -200,6 +223,23 @@ export const maxHeldAtOnce = <A>(pool: ConnectionPool.ConnectionPool<A>): Effect
  * How long the longest lease that has ended was held, in milliseconds; 0 if none has. Fails with `AssertionFailed` if facts are
  * missing.
  *
+ * **Example** (A lease of 50 ms)
+ *
+ * ```ts
+ * import { Effect, Fiber } from "effect"
+ * import { TestClock } from "effect/testing"
+ * import { ConnectionPool } from "effect-pool"
+ * import { LeaseHistory, TestConnector } from "effect-pool/testing"
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(TestConnector.make({ name: "session" }).connector)
+ *   const fiber = yield* Effect.forkChild(ConnectionPool.use(pool, () => Effect.sleep("50 millis")))
+ *   yield* TestClock.adjust("50 millis")
+ *   yield* Fiber.join(fiber)
+ *   return [yield* LeaseHistory.longestHold(pool), yield* LeaseHistory.averageWait(pool)] // => [50, 0]
+ * }).pipe(Effect.scoped, Effect.provide(TestClock.layer()))
+ * ```
+ *
  * @category observing
  * @since 0.1.0
  */
@@ -211,6 +251,8 @@ export const longestHold = <A>(pool: ConnectionPool.ConnectionPool<A>): Effect.E
 /**
  * How long acquires that got a connection waited for it on average, in milliseconds; 0 if none did. Fails with `AssertionFailed` if
  * facts are missing.
+ *
+ * See {@link longestHold} for an example.
  *
  * @category observing
  * @since 0.1.0
@@ -224,6 +266,21 @@ export const averageWait = <A>(pool: ConnectionPool.ConnectionPool<A>): Effect.E
 /**
  * The tags of everything that happened, in order. Fails with `AssertionFailed` if facts are missing.
  *
+ * **Example** (What a lease looks like)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool } from "effect-pool"
+ * import { LeaseHistory, TestConnector } from "effect-pool/testing"
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(TestConnector.make({ name: "session" }).connector)
+ *   yield* ConnectionPool.use(pool, () => Effect.void)
+ *   const tags = yield* LeaseHistory.eventSequence(pool)
+ *   return tags.slice(-3) // => ["AcquireStarted", "Acquired", "Released"]
+ * }).pipe(Effect.scoped)
+ * ```
+ *
  * @category observing
  * @since 0.1.0
  */
@@ -235,6 +292,23 @@ export const eventSequence = <A>(
 /**
  * Fails with `AssertionFailed` unless these events happened in this order; others may have happened between them. The message says
  * if facts are missing.
+ *
+ * **Example** (Served, and given back)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool } from "effect-pool"
+ * import { LeaseHistory, TestConnector } from "effect-pool/testing"
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(TestConnector.make({ name: "session" }).connector)
+ *   yield* ConnectionPool.use(pool, () => Effect.void)
+ *   yield* LeaseHistory.assertEvents(pool, ["PoolCreated", "Acquired", "Released"])
+ *   const error = yield* Effect.flip(LeaseHistory.assertEvents(pool, ["Acquired", "PoolCreated"]))
+ *   return error.reason.split("\n")[0]
+ *   // => "1 of 2 expected events happened in order; PoolCreated is missing."
+ * }).pipe(Effect.scoped)
+ * ```
  *
  * @category asserting
  * @since 0.1.0
@@ -260,6 +334,21 @@ export const assertEvents = Effect.fn("LeaseHistory.assertEvents")(function* <A>
 /**
  * Fails with `AssertionFailed` if a fiber waited for a connection while it held one of the same pool, and if facts are missing.
  *
+ * **Example** (One after the other)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool } from "effect-pool"
+ * import { LeaseHistory, TestConnector } from "effect-pool/testing"
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(TestConnector.make({ name: "session" }).connector)
+ *   yield* ConnectionPool.use(pool, () => Effect.void)
+ *   yield* ConnectionPool.use(pool, () => Effect.void)
+ *   yield* LeaseHistory.assertNoNestedAcquire(pool)
+ * }).pipe(Effect.scoped)
+ * ```
+ *
  * @category asserting
  * @since 0.1.0
  */
@@ -276,6 +365,21 @@ export const assertNoNestedAcquire = Effect.fn("LeaseHistory.assertNoNestedAcqui
 /**
  * Fails with `LeakedLeases` if a lease is still running.
  *
+ * **Example** (In the middle of a lease)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool } from "effect-pool"
+ * import { LeaseHistory, TestConnector } from "effect-pool/testing"
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(TestConnector.make({ name: "session" }).connector)
+ *   const error = yield* ConnectionPool.use(pool, () => Effect.flip(LeaseHistory.ensureNoLeaks(pool)))
+ *   yield* LeaseHistory.ensureNoLeaks(pool)
+ *   return [error._tag, error.leases.length] // => ["LeakedLeases", 1]
+ * }).pipe(Effect.scoped)
+ * ```
+ *
  * @category asserting
  * @since 0.1.0
  */
@@ -289,6 +393,23 @@ export const ensureNoLeaks = Effect.fnUntraced(function* <A>(pool: ConnectionPoo
 /**
  * Runs an effect up to where it holds a lease, interrupts it there, and fails with `AssertionFailed` unless the lease comes
  * back. Waits for no time to pass: the effect must get its lease without.
+ *
+ * **Example** (A borrower that is interrupted)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool } from "effect-pool"
+ * import { LeaseHistory, TestConnector } from "effect-pool/testing"
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* ConnectionPool.make(TestConnector.make({ name: "session" }).connector)
+ *   yield* LeaseHistory.assertReleasedOnInterrupt(
+ *     pool,
+ *     ConnectionPool.use(pool, () => Effect.never)
+ *   )
+ *   return (yield* ConnectionPool.status(pool)).leases // => 0
+ * }).pipe(Effect.scoped)
+ * ```
  *
  * @category asserting
  * @since 0.1.0

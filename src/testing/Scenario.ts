@@ -18,11 +18,11 @@ export interface Scenario {
   readonly weights: { readonly [Name in OperationName]?: number }
   /** The times that may pass between two operations, in milliseconds. */
   readonly pauses: readonly [number, ...ReadonlyArray<number>]
-  /** What is wrong with the server when the pool is made. */
+  /** What is wrong with the server when the pool is made. Default: nothing. */
   readonly faults?: Partial<Faults>
-  /** Fields of the configuration that are not drawn at random. */
+  /** Fields of the configuration that are not drawn at random. Default: all are. */
   readonly config?: (dice: Dice) => PoolConfig.Input
-  /** Functions of the connector that are not drawn at random. */
+  /** Functions of the connector that are not drawn at random. Default: all are. */
   readonly traits?: Partial<ConnectorTraits>
 }
 
@@ -209,4 +209,10 @@ export const scenarios = {
   }
 } as const satisfies Readonly<Record<string, Scenario>>
 
+/**
+ * The name of one of the scenarios.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type ScenarioName = keyof typeof scenarios

@@ -16,26 +16,9 @@ import { shrink } from "./Shrinking.ts"
 import { SimulationFailure } from "./SimulationFailure.ts"
 import type { Setting, World } from "./World.ts"
 
-export {
-  /**
-   * @category errors
-   * @since 0.1.0
-   */
-  SimulationFailure
-} from "./SimulationFailure.ts"
+export { SimulationFailure } from "./SimulationFailure.ts"
 
-export type {
-  /**
-   * @category models
-   * @since 0.1.0
-   */
-  Scenario,
-  /**
-   * @category models
-   * @since 0.1.0
-   */
-  ScenarioName
-} from "./Scenario.ts"
+export type { Scenario, ScenarioName } from "./Scenario.ts"
 
 /** How many shorter scripts are tried on a failure. */
 const shrinkingRuns = 300
@@ -55,6 +38,7 @@ export const scenarios: { readonly [Name in ScenarioName]: Scenario } = all
  * @since 0.1.0
  */
 export interface Options {
+  /** Which kind of life the pool has. */
   readonly scenario: ScenarioName
   /** Every number is another run. */
   readonly seed: number
@@ -64,6 +48,10 @@ export interface Options {
 
 /**
  * What came of a run in which every promise was kept.
+ *
+ * - `scenario`, `seed`: which run it was. `served`, `refused`: acquires that were given a connection, and those that were
+ *   refused, by the tag of the error.
+ * - `opened`, `mostLive`: connections that the server has opened, and the most that it had at once.
  *
  * @category models
  * @since 0.1.0
@@ -151,6 +139,8 @@ export const run = Effect.fnUntraced(function* (
 /**
  * What came of many runs.
  *
+ * - `runs`: how many there were. `tasks`, `served`: the sums of what each {@link Report} says.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -161,8 +151,10 @@ export interface Exploration {
 }
 
 /**
- * Runs many seeds: those of one scenario, or of all of them in turn. `seeds: 100` runs the seeds 1 to 100. Fails at the
- * first run in which a promise is broken.
+ * Runs many seeds: those of one `scenario`, or without it of all of them in turn. `seeds: 100` runs the seeds 1 to 100. `config` is
+ * the configuration to put to the test; without it each seed draws one.
+ *
+ * Fails with `SimulationFailure` at the first run in which a promise is broken, and with `PoolConfigError` when `config` is wrong.
  *
  * **Example** (Your own configuration, under everything that can happen to it)
  *

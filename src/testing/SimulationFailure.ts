@@ -5,6 +5,9 @@ import { type PromiseNumber, promises } from "./Promises.ts"
  * A promise was broken in a simulated run. The message says which, shows the shortest script that breaks it with its
  * trace, and names the command that repeats the whole run.
  *
+ * - `scenario`, `seed`: which run it was. `promise`: the number of the promise. `what`: how it is broken.
+ * - `script`: the operations of the run that are needed to break it. `trace`: what happens when they are performed.
+ *
  * @category errors
  * @since 0.1.0
  */

@@ -17,6 +17,8 @@ const TypeId = "~effect-pool/testing/TestConnector"
 /**
  * What a scripted connect, check or reset fails with.
  *
+ * - `kind`: what kind of failure it is. `reason`: why, in words.
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -76,17 +78,23 @@ export interface Script {
   readonly connectFails?:
     | { readonly times: number; readonly reason: FailureKind; readonly message?: string | undefined }
     | undefined
+  /** How long a connect takes. */
   readonly connectTakes?: Duration.Input | undefined
+  /** Connects do not end. */
   readonly connectHangs?: boolean | undefined
+  /** The server is gone for a while. */
   readonly outage?: Outage | undefined
   /** A connection ends by itself after so many leases, as it comes back from the last of them. */
   readonly diesAfterUses?: number | undefined
   /** The next so many checks fail, or all of them. */
   readonly checkFails?: number | "always" | undefined
+  /** Checks do not end. */
   readonly checkHangs?: boolean | undefined
+  /** How long a check takes. */
   readonly checkTakes?: Duration.Input | undefined
   /** The next so many resets fail, or all of them. */
   readonly resetFails?: number | "always" | undefined
+  /** How long a reset takes. */
   readonly resetTakes?: Duration.Input | undefined
   /**
    * A pool waits for a close no longer than its `closeTimeout`, of which a spec's clock must pass: a spec that makes its pool without
@@ -105,6 +113,7 @@ export interface Script {
  */
 export interface TestConnector<A, E = never, R = never> {
   readonly [TypeId]: typeof TypeId
+  /** What the pool is made with. */
   readonly connector: Connector.Connector<A, E | TestConnectError, R>
   /**
    * Changes the script while it runs: what is left out stays as it is, and `undefined` takes a fault away, which also ends what
@@ -117,6 +126,7 @@ export interface TestConnector<A, E = never, R = never> {
   readonly killAll: Effect.Effect<void>
   /** Every connection ends and connects fail, until {@link TestConnector.endOutage}. */
   readonly startOutage: Effect.Effect<void>
+  /** Connects succeed again, if the script lets them. */
   readonly endOutage: Effect.Effect<void>
   /** How many connections have opened so far. */
   readonly opened: Effect.Effect<number>

@@ -31,6 +31,8 @@ export interface Control extends Pick<
 }
 
 /**
+ * The control of the connections of the spec that {@link layer} is provided to.
+ *
  * @category services
  * @since 0.1.0
  */
@@ -48,7 +50,7 @@ export interface Options {
    * unless `minConnections` and `startup` are given; a whole `PoolConfig` is taken as it is.
    */
   readonly config?: PoolConfig.Input | PoolConfig.PoolConfig | undefined
-  /** What happens to the connections. Changes the script of a `TestConnector`. */
+  /** What happens to the connections. Changes the script of a `TestConnector`. Default: nothing. */
   readonly script?: TestConnector.Script | undefined
 }
 
@@ -74,6 +76,8 @@ export interface Options {
  *   Effect.provide(TestClock.layer()) // => "Ada"
  * )
  * ```
+ *
+ * Fails with `PoolConfigError` if the configuration is wrong, and in the startup mode `"failFast"` with `ConnectError`.
  *
  * @category layers
  * @since 0.1.0
