@@ -25,6 +25,20 @@ class Notes extends TypeDoc.Logger {
   }
 }
 
+/**
+ * Types that public ones mention and nobody can import. A page shows each beside what mentions it, so a reader misses nothing; who adds
+ * another one decides anew whether it is to be exported. TypeDoc complains of what stands here in vain, too.
+ */
+const notExported = [
+  // Called by another name where they are public.
+  "Known", "SizingWindow", "SizingDecision", "Knee", "MySqlConnection", "Result", "SqlClientOptions",
+  // Steps of a type, which nobody writes down.
+  "ConnectionOf", "Kinds", "OptionsOf", "PoolsOf", "RequirementsOf", "Secret", "DriverOptions", "Cancel", "Asked", "Buckets",
+  "ScenarioSummary", "ServerTraits", "LoadWork", "LoadPhase", "LoadEvent",
+  // What a scenario of the simulation is made of: scenarios are chosen by name.
+  "scenarios", "Faults", "ConnectorTraits", "Dice"
+]
+
 /** Brands, and what JavaScript or Effect asks of a class: nobody calls them by name. */
 const isNoMatterOfReaders = ({ name }) => name.startsWith("~") || name === "toString"
 
@@ -35,6 +49,7 @@ export const readSources = async (root) => {
     entryPoints: files.map(({ file }) => file),
     basePath: path.join(root, "src"),
     excludeExternals: true,
+    excludeInternal: true,
     excludePrivate: true,
     excludeProtected: true,
     skipErrorChecking: true,
@@ -43,6 +58,7 @@ export const readSources = async (root) => {
     gitRevision: "none",
     sort: ["source-order"],
     validation: { notExported: true, invalidLink: true, notDocumented: true, rewrittenLink: false, unusedMergeModuleWith: false },
+    intentionallyNotExported: notExported,
     requiredToBeDocumented: ["Module", "Class", "Interface", "TypeAlias", "Variable"]
   })
   const notes = new Notes()
@@ -98,7 +114,7 @@ export const readSources = async (root) => {
     for (const one of checker.getExportsOfModule(symbol)) {
       const target = resolved(one)
       if (target.flags & ts.SymbolFlags.ValueModule && target.declarations?.some(ts.isSourceFile)) inner.push(target)
-      else entries.push({ name: one.name, exported: one, symbol: target })
+      else if (reflectionsOf.has(target)) entries.push({ name: one.name, exported: one, symbol: target })
     }
     const module = { specifier, file, source, symbol, entries, name, parent, inner: [] }
     modules.push(module)
