@@ -5,9 +5,33 @@ import { makeSignatures } from "./Signatures.mjs"
 
 /** What a reader comes for stands first; categories that are not here follow by name. */
 const order = [
-  "constructors", "classes", "services", "layers", "presets", "borrowing", "running", "asserting", "observing", "reporting", "controlling",
-  "operating", "policies", "scenarios", "distributions", "drivers", "dialects", "models", "errors", "schemas", "apis", "middleware", "guards",
-  "references", "accessors", "names", "constants"
+  "constructors",
+  "classes",
+  "services",
+  "layers",
+  "presets",
+  "borrowing",
+  "running",
+  "asserting",
+  "observing",
+  "reporting",
+  "controlling",
+  "operating",
+  "policies",
+  "scenarios",
+  "distributions",
+  "drivers",
+  "dialects",
+  "models",
+  "errors",
+  "schemas",
+  "apis",
+  "middleware",
+  "guards",
+  "references",
+  "accessors",
+  "names",
+  "constants"
 ]
 const rank = (category) => (order.includes(category) ? order.indexOf(category) : order.length)
 
@@ -23,7 +47,10 @@ const formatted = async (code) => {
 const slugger = () => {
   const seen = new Map()
   return (heading) => {
-    const slug = heading.toLowerCase().replaceAll(/[^\w\- ]/g, "").replaceAll(" ", "-")
+    const slug = heading
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, "")
+      .replaceAll(" ", "-")
     const count = seen.get(slug) ?? 0
     seen.set(slug, count + 1)
     return count === 0 ? slug : `${slug}-${count}`
@@ -35,7 +62,11 @@ const capital = (word) => word[0].toUpperCase() + word.slice(1)
 /** Where a page lies, from the folder of another. */
 const relative = (from, to) => {
   const up = "../".repeat(from.split("/").length - 1)
-  return up === "" ? to : from.split("/")[0] === to.split("/")[0] && to.includes("/") ? to.split("/").slice(1).join("/") : up + to
+  return up === ""
+    ? to
+    : from.split("/")[0] === to.split("/")[0] && to.includes("/")
+      ? to.split("/").slice(1).join("/")
+      : up + to
 }
 
 const firstSentence = (markdown) => {
@@ -54,13 +85,19 @@ export const pagesOf = async (sources) => {
   const { signatureOf } = makeSignatures(sources)
 
   const pageOf = ({ inner, name, parent }) =>
-    parent !== undefined ? `${parent.name}/${name}.md` : name === "" ? "README.md" : inner.length > 0 ? `${name}/README.md` : `${name}.md`
+    parent !== undefined
+      ? `${parent.name}/${name}.md`
+      : name === ""
+        ? "README.md"
+        : inner.length > 0
+          ? `${name}/README.md`
+          : `${name}.md`
 
   /** The docstrings of a symbol: a type and its schema share a name, and each may have something to say. */
   const commentsOf = (symbol) => {
     const reflections = reflectionsOf.get(symbol) ?? []
     const comments = reflections
-      .flatMap((one) => [one, ...(one.signatures ?? []), ...(one.type?.declaration?.signatures ?? [])])
+      .flatMap((one) => [one, one.signatures ?? [], one.type?.declaration?.signatures ?? []].flat())
       .flatMap(({ comment }) => comment ?? [])
     const said = comments.map(({ summary }) => summary.map(({ text }) => text).join(""))
     return comments.filter((_, index) => said.indexOf(said[index]) === index)
@@ -68,9 +105,11 @@ export const pagesOf = async (sources) => {
   // TypeDoc takes the categories away once it has sorted by them.
   const categories = new Map()
   for (const reflection of Object.values(project.reflections)) {
-    for (const { children, title } of reflection.categories ?? []) for (const child of children) categories.set(child, title)
+    for (const { children, title } of reflection.categories ?? [])
+      for (const child of children) categories.set(child, title)
     for (const group of reflection.groups ?? []) {
-      for (const { children, title } of group.categories ?? []) for (const child of children) categories.set(child, title)
+      for (const { children, title } of group.categories ?? [])
+        for (const child of children) categories.set(child, title)
     }
   }
   /** What is said where something is exported under a name, of what is declared in a file that is not public. */
@@ -90,7 +129,12 @@ export const pagesOf = async (sources) => {
   const layouts = modules.map((module) => {
     const page = pageOf(module)
     const slug = slugger()
-    const title = module.name === "" ? "Reference" : module.specifier === `effect-pool/${module.name}` ? module.name : `${module.parent.name}/${module.name}`
+    const title =
+      module.name === ""
+        ? "Reference"
+        : module.specifier === `effect-pool/${module.name}`
+          ? module.name
+          : `${module.parent.name}/${module.name}`
     slug(title)
     const groups = new Map()
     for (const entry of module.entries) {
@@ -104,15 +148,13 @@ export const pagesOf = async (sources) => {
         category,
         entries: entries.flatMap((entry) => {
           const signature = signatureOf(entry)
-          const all = [
-            ...(signature.texts.length > 0 ? [{ ...entry, signature }] : []),
-            ...signature.inner
-          ]
+          const all = [...(signature.texts.length > 0 ? [{ ...entry, signature }] : []), ...signature.inner]
           return all.map((one) => {
             const place = { page, anchor: slug(one.name), name: one.name, module, code: one.signature.texts.join("\n") }
             if (!places.has(one.symbol)) places.set(one.symbol, place)
-            for (const name of [one.name, `${module.name}.${one.name}`]) byName.set(name, [...(byName.get(name) ?? []), place])
-            return { ...one, place }
+            for (const name of [one.name, `${module.name}.${one.name}`])
+              byName.set(name, [...(byName.get(name) ?? []), place])
+            return Object.assign({}, one, { place })
           })
         })
       }
@@ -122,7 +164,8 @@ export const pagesOf = async (sources) => {
 
   const problems = []
 
-  const linkTo = (place, page, text) => `[${text}](${place.page === page ? "" : relative(page, place.page)}#${place.anchor})`
+  const linkTo = (place, page, text) =>
+    `[${text}](${place.page === page ? "" : relative(page, place.page)}#${place.anchor})`
 
   /** Where a link leads. TypeDoc looks a name up where it stands, and finds a parameter of that name before a function. */
   const placeOfLink = ({ target, text }, page) => {
@@ -147,7 +190,8 @@ export const pagesOf = async (sources) => {
     const place =
       found.find((one) => one.page === page) ??
       (found.length === 1 ? found[0] : found.find(({ module }) => module.name === "PoolError" || module.name === name))
-    const isMeant = place?.page === page || name.includes(".") || place?.module.name === "PoolError" || place?.module.name === name
+    const isMeant =
+      place?.page === page || name.includes(".") || place?.module.name === "PoolError" || place?.module.name === name
     return place === undefined || place === self || !isMeant ? text : linkTo(place, page, text)
   }
 
@@ -183,7 +227,12 @@ export const pagesOf = async (sources) => {
     return [`**Fails with** ${texts.join(", ")}${others}.`]
   }
 
-  const sinceOf = (comment) => comment?.getTag("@since")?.content.map(({ text }) => text).join("").trim()
+  const sinceOf = (comment) =>
+    comment
+      ?.getTag("@since")
+      ?.content.map(({ text }) => text)
+      .join("")
+      .trim()
 
   const entryText = async (entry, page, since, shownBefore) => {
     const { name, place, signature, symbol } = entry
@@ -191,18 +240,26 @@ export const pagesOf = async (sources) => {
     const text = summaryOf(symbol, page)
     if (text === "") problems.push(`${page}: ${name} has no docstring`)
     if (!name.includes(".") && categoryOf(entry) === "others") problems.push(`${page}: ${name} has no @category`)
-    const see = comments.flatMap((one) => one.getTags("@see")).map(({ content }) => `**See** ${markdownOf(content, page, place)}`)
+    const see = comments
+      .flatMap((one) => one.getTags("@see"))
+      .map(({ content }) => `**See** ${markdownOf(content, page, place)}`)
     const own = comments.map(sinceOf).find((one) => one !== undefined) ?? tagOf(entry, "since")
     if (own === undefined) problems.push(`${page}: ${name} has no @since`)
     const failures = new Set(signature.failures.map((one) => one.symbol))
-    const mentioned = signature.mentioned.flatMap((one) => (places.has(one) && !failures.has(one) ? [places.get(one)] : []))
+    const mentioned = signature.mentioned.flatMap((one) =>
+      places.has(one) && !failures.has(one) ? [places.get(one)] : []
+    )
     const unnamed = signature.unnamed.filter((one) => !shownBefore.has(one.name))
-    const before = signature.unnamed.filter((one) => shownBefore.has(one.name)).map((one) => linkTo(shownBefore.get(one.name), page, `\`${one.name}\``))
+    const before = signature.unnamed
+      .filter((one) => shownBefore.has(one.name))
+      .map((one) => linkTo(shownBefore.get(one.name), page, `\`${one.name}\``))
     for (const one of unnamed) shownBefore.set(one.name, place)
     return [
       `### ${name}`,
       `\`\`\`ts\n${await formatted(signature.texts.join("\n"))}\n\`\`\``,
-      ...(unnamed.length > 0 ? [`where\n\n\`\`\`ts\n${await formatted(unnamed.map((one) => one.text).join("\n"))}\n\`\`\``] : []),
+      ...(unnamed.length > 0
+        ? [`where\n\n\`\`\`ts\n${await formatted(unnamed.map((one) => one.text).join("\n"))}\n\`\`\``]
+        : []),
       ...(before.length > 0 ? [`where ${before.join(", ")} as above`] : []),
       text,
       ...failuresOf(signature, page),
@@ -233,9 +290,14 @@ export const pagesOf = async (sources) => {
     const since = commentsOf(module.symbol).map(sinceOf)[0]
     const rows = parts.flatMap(({ category, entries }) => [
       `| **${capital(category)}** | |`,
-      ...entries.map(({ name, place, symbol }) => `| ${linkTo(place, page, `\`${name}\``)} | ${cell(firstSentence(summaryOf(symbol, page)))} |`)
+      ...entries.map(
+        ({ name, place, symbol }) =>
+          `| ${linkTo(place, page, `\`${name}\``)} | ${cell(firstSentence(summaryOf(symbol, page)))} |`
+      )
     ])
-    const innerRows = module.inner.map((one) => `| [\`${one.name}\`](${one.name}.md) | ${cell(firstSentence(summaryOf(one.symbol, page)))} |`)
+    const innerRows = module.inner.map(
+      (one) => `| [\`${one.name}\`](${one.name}.md) | ${cell(firstSentence(summaryOf(one.symbol, page)))} |`
+    )
     const importing =
       module.inner.length > 0
         ? `import { ${[...module.inner.map(({ name }) => name), ...module.entries.filter(({ symbol }) => symbol.flags & ts.SymbolFlags.Value).map(({ name }) => name)].join(", ")} } from "${module.specifier}"`
@@ -272,12 +334,15 @@ const indexPage = (layouts, summaryOf) => {
   return `${[
     "# Reference",
     "Every public name of `effect-pool`: how it is declared, what it does, what it fails with. One page for each module.",
-    "Modules of `effect-pool` itself, as in `import { ConnectionPool } from \"effect-pool\"`; each has a path of its own as well, such as " +
+    'Modules of `effect-pool` itself, as in `import { ConnectionPool } from "effect-pool"`; each has a path of its own as well, such as ' +
       "`effect-pool/ConnectionPool`:",
     `| module | what it holds |\n|---|---|\n${others.filter(isCore).map(row).join("\n")}`,
-    "Modules with an import path of their own, as in `import * as Postgres from \"effect-pool/Postgres\"`, each of which may need a package more:",
-    `| module | what it holds |\n|---|---|\n${others.filter((one) => !isCore(one)).map(row).join("\n")}`,
-    "Durations are Effect's: where a signature says `Duration.Input`, `\"5 seconds\"`, `Duration.seconds(5)` and `5000` (milliseconds) are the same. " +
+    'Modules with an import path of their own, as in `import * as Postgres from "effect-pool/Postgres"`, each of which may need a package more:',
+    `| module | what it holds |\n|---|---|\n${others
+      .filter((one) => !isCore(one))
+      .map(row)
+      .join("\n")}`,
+    'Durations are Effect\'s: where a signature says `Duration.Input`, `"5 seconds"`, `Duration.seconds(5)` and `5000` (milliseconds) are the same. ' +
       "A number whose name ends in `Millis` is milliseconds; `at` is milliseconds since 1970.",
     "These pages are written from the docstrings in src by `npm run reference`: change them there."
   ].join("\n\n")}\n`

@@ -8,7 +8,8 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
 
   /** Every public symbol, and the types that have a public name. */
   const publicNames = new Map()
-  for (const { entries } of modules) for (const { name, symbol } of entries) if (!publicNames.has(symbol)) publicNames.set(symbol, name)
+  for (const { entries } of modules)
+    for (const { name, symbol } of entries) if (!publicNames.has(symbol)) publicNames.set(symbol, name)
   /** A public name that is only another one for what has none: whoever mentions the one means the other. */
   const publicFor = new Map()
   const canonical = (symbol) => publicFor.get(symbol) ?? symbol
@@ -32,7 +33,14 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
   const declarationsOf = (source) => {
     if (!emitted.has(source)) {
       let text = ""
-      program.emit(source, (name, content) => (text = name.endsWith(".d.ts") ? content : text), undefined, true, undefined, true)
+      program.emit(
+        source,
+        (name, content) => (text = name.endsWith(".d.ts") ? content : text),
+        undefined,
+        true,
+        undefined,
+        true
+      )
       emitted.set(source, ts.createSourceFile("declarations.d.ts", text, ts.ScriptTarget.Latest, true))
     }
     return emitted.get(source)
@@ -44,9 +52,13 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
       const bindings = ts.isImportDeclaration(statement) && statement.importClause?.namedBindings
       if (!bindings || !ts.isNamespaceImport(bindings)) return []
       const file = path.basename(statement.moduleSpecifier.text, ".ts")
-      if (/^@?effect/.test(statement.moduleSpecifier.text)) return file === bindings.name.text ? [] : [[bindings.name.text, `${file}.`]]
+      if (/^@?effect/.test(statement.moduleSpecifier.text))
+        return file === bindings.name.text ? [] : [[bindings.name.text, `${file}.`]]
       if (!statement.moduleSpecifier.text.startsWith(".")) return []
-      const isPublic = modules.some(({ file: each }) => path.resolve(path.dirname(source.fileName), statement.moduleSpecifier.text) === path.resolve(each))
+      const isPublic = modules.some(
+        ({ file: each }) =>
+          path.resolve(path.dirname(source.fileName), statement.moduleSpecifier.text) === path.resolve(each)
+      )
       return [[bindings.name.text, isPublic ? `${file}.` : ""]]
     })
 
@@ -66,7 +78,7 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
   }
 
   /** A type as a record of data is read: its fields, and the public names of what is in them. */
-  const dataType = (type, depth = 0, own = undefined) => {
+  const dataType = (type, depth = 0, own) => {
     const name = type === own ? undefined : namedTypes.get(type)
     if (name !== undefined) return name
     if (type.flags & ts.TypeFlags.Boolean) return "boolean"
@@ -80,7 +92,10 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
       return [...new Set(texts)].sort(undefinedLast).join(" | ")
     }
     if (checker.isArrayType(type)) return `ReadonlyArray<${dataType(checker.getTypeArguments(type)[0], depth)}>`
-    const isPlain = type.flags & ts.TypeFlags.Object && type.getCallSignatures().length === 0 && type.getConstructSignatures().length === 0
+    const isPlain =
+      type.flags & ts.TypeFlags.Object &&
+      type.getCallSignatures().length === 0 &&
+      type.getConstructSignatures().length === 0
     const symbol = type.symbol
     const isNamed = symbol !== undefined && symbol.flags & (ts.SymbolFlags.Class | ts.SymbolFlags.Interface)
     if (!isPlain || isNamed || checker.isTupleType(type) || depth > 3) return shown(type)
@@ -98,14 +113,22 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
     const position = ({ declarations, name }) => {
       const declaration = declarations?.[0]
       if (name === "_tag") return [-2, 0]
-      if (declaration === undefined || !isOurs(declaration) || !ts.isObjectLiteralElement(declaration) && !ts.isTypeElement(declaration) && !ts.isClassElement(declaration)) return [-1, 0]
+      if (
+        declaration === undefined ||
+        !isOurs(declaration) ||
+        (!ts.isObjectLiteralElement(declaration) && !ts.isTypeElement(declaration) && !ts.isClassElement(declaration))
+      )
+        return [-1, 0]
       const source = declaration.getSourceFile()
       if (!files.includes(source)) files.push(source)
       return [files.indexOf(source), declaration.pos]
     }
     return properties
       .map((property) => ({ property, at: position(property) }))
-      .sort(({ at, property }, other) => at[0] - other.at[0] || at[1] - other.at[1] || (property.name < other.property.name ? -1 : 1))
+      .sort(
+        ({ at, property }, other) =>
+          at[0] - other.at[0] || at[1] - other.at[1] || (property.name < other.property.name ? -1 : 1)
+      )
       .map(({ property }) => property)
   }
 
@@ -113,7 +136,9 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
     const text = checker.typeToString(
       type,
       undefined,
-      ts.TypeFormatFlags.NoTruncation | ts.TypeFormatFlags.UseAliasDefinedOutsideCurrentScope | ts.TypeFormatFlags.WriteArrayAsGenericType
+      ts.TypeFormatFlags.NoTruncation |
+        ts.TypeFormatFlags.UseAliasDefinedOutsideCurrentScope |
+        ts.TypeFormatFlags.WriteArrayAsGenericType
     )
     return text.replace(/import\("[^"]*"\)\./g, "")
   }
@@ -148,11 +173,17 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
     }
     const literals = parts("literals")
     if (literals !== undefined && checker.isTupleType(literals)) {
-      return checker.getTypeArguments(literals).map((one) => checker.typeToString(one)).join(" | ")
+      return checker
+        .getTypeArguments(literals)
+        .map((one) => checker.typeToString(one))
+        .join(" | ")
     }
     const members = parts("members")
     if (members !== undefined && checker.isTupleType(members)) {
-      return checker.getTypeArguments(members).map((one) => dataType(typeOfSchema(one))).join(" | ")
+      return checker
+        .getTypeArguments(members)
+        .map((one) => dataType(typeOfSchema(one)))
+        .join(" | ")
     }
     const cases = parts("cases")
     if (cases !== undefined) {
@@ -164,7 +195,8 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
     return dataType(type, 0, type)
   }
   const typeOfSchema = (schema) => checker.getTypeOfSymbol(schema.getProperty("Type"))
-  const isSchema = (type) => type.getProperty("~effect/Schema/Schema") !== undefined && type.getProperty("Type") !== undefined
+  const isSchema = (type) =>
+    type.getProperty("~effect/Schema/Schema") !== undefined && type.getProperty("Type") !== undefined
 
   const classText = (name, symbol, node) => {
     const base = node.heritageClauses?.[0]?.types[0]?.expression
@@ -193,7 +225,11 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
     for (const base of bases) {
       const declaration = unnamedBase(base)
       if (declaration !== undefined) {
-        members.push(...declaration.members.filter((member) => !isHidden(member)).map((member) => docOf(member) + tidy(member.getText(), declaration.getSourceFile())))
+        members.push(
+          ...declaration.members
+            .filter((member) => !isHidden(member))
+            .map((member) => docOf(member) + tidy(member.getText(), declaration.getSourceFile()))
+        )
       } else kept.push(base.getText())
     }
     const head = `interface ${prefix}${name}${parameters(node)}${kept.length > 0 ? ` extends ${kept.join(", ")}` : ""}`
@@ -207,34 +243,49 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
   }
 
   /** Brands, and what only lets the compiler tell types apart. */
-  const isHidden = (member) => member.name !== undefined && (ts.isComputedPropertyName(member.name) || /^"~/.test(member.name.getText()))
-  const parameters = (node) => (node.typeParameters === undefined ? "" : `<${node.typeParameters.map((one) => one.getText()).join(", ")}>`)
-  const isPublic = (symbol) => publicNames.has(symbol) || (symbol.parent !== undefined && publicNames.has(symbol.parent) && symbol.parent.flags & ts.SymbolFlags.Namespace)
-  const resolved = (symbol) => (symbol !== undefined && symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol)
+  const isHidden = (member) =>
+    member.name !== undefined && (ts.isComputedPropertyName(member.name) || member.name.getText().startsWith('"~'))
+  const parameters = (node) =>
+    node.typeParameters === undefined ? "" : `<${node.typeParameters.map((one) => one.getText()).join(", ")}>`
+  const isPublic = (symbol) =>
+    publicNames.has(symbol) ||
+    (symbol.parent !== undefined && publicNames.has(symbol.parent) && symbol.parent.flags & ts.SymbolFlags.Namespace)
+  const resolved = (symbol) =>
+    symbol !== undefined && symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol
 
   const aliasText = (name, symbol, node) => {
     const source = node.getSourceFile()
     if (ts.isTypeReferenceNode(node.type)) {
       // Only another name for what has no public one: show that, under the public name.
       const target = resolved(checker.getSymbolAtLocation(node.type.typeName))
-      const declaration = target?.declarations?.find((one) => ts.isInterfaceDeclaration(one) || ts.isTypeAliasDeclaration(one))
+      const declaration = target?.declarations?.find(
+        (one) => ts.isInterfaceDeclaration(one) || ts.isTypeAliasDeclaration(one)
+      )
       if (declaration !== undefined && isOurs(declaration) && !isPublic(target)) {
-        return ts.isInterfaceDeclaration(declaration) ? interfaceText(name, declaration) : aliasText(name, target, declaration)
+        return ts.isInterfaceDeclaration(declaration)
+          ? interfaceText(name, declaration)
+          : aliasText(name, target, declaration)
       }
     }
     const text = node.type.getText()
     if (/\.(Type|literals)\b|^(keyof |\()?typeof /.test(text)) {
       const value = ts.isTypeQueryNode(node.type) ? node.type.exprName : undefined
-      const schema = value !== undefined && ts.isQualifiedName(value) ? checker.getTypeAtLocation(value.left) : undefined
+      const schema =
+        value !== undefined && ts.isQualifiedName(value) ? checker.getTypeAtLocation(value.left) : undefined
       const type = checker.getDeclaredTypeOfSymbol(symbol)
       if (schema !== undefined && isSchema(schema)) return `type ${name} = ${schemaType(schema, type)}`
       if (ts.isTypeOperatorNode(node.type) && ts.isTypeQueryNode(node.type.type)) {
-        const names = checker.getPropertiesOfType(checker.getTypeAtLocation(node.type.type)).map((one) => JSON.stringify(one.name))
+        const names = checker
+          .getPropertiesOfType(checker.getTypeAtLocation(node.type.type))
+          .map((one) => JSON.stringify(one.name))
         return `type ${name} = ${names.join(" | ")}`
       }
       const tuple = ts.isIndexedAccessTypeNode(node.type) ? checker.getTypeAtLocation(node.type.objectType) : undefined
       if (tuple !== undefined && checker.isTupleType(tuple)) {
-        return `type ${name} = ${checker.getTypeArguments(tuple).map((one) => checker.typeToString(one)).join(" | ")}`
+        return `type ${name} = ${checker
+          .getTypeArguments(tuple)
+          .map((one) => checker.typeToString(one))
+          .join(" | ")}`
       }
     }
     return tidy(`type ${name}${parameters(node)} = ${text}`, source)
@@ -266,7 +317,8 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
       ts.forEachChild(one, visit)
     }
     visit(node)
-    for (const pattern of patterns.reverse()) text = `${text.slice(0, pattern.getStart() - start)}options${text.slice(pattern.end - start)}`
+    for (const pattern of patterns.reverse())
+      text = `${text.slice(0, pattern.getStart() - start)}options${text.slice(pattern.end - start)}`
     return text
   }
 
@@ -275,25 +327,48 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
     return overloads
       .map((node) => {
         const values = node.parameters.map((one) => one.getText()).join(", ")
-        return tidy(`declare function ${name}${parameters(node)}(${values}): ${node.type?.getText() ?? "void"}`, node.getSourceFile())
+        return tidy(
+          `declare function ${name}${parameters(node)}(${values}): ${node.type?.getText() ?? "void"}`,
+          node.getSourceFile()
+        )
       })
       .join("\n")
   }
 
   /** What of a declaration its users see: not the body of a function, and not how a value is made. */
   const surfaceOf = (node) => {
-    if (ts.isFunctionLike(node)) return [...(node.typeParameters ?? []), ...node.parameters.flatMap(({ type }) => type ?? []), ...(node.type === undefined ? [] : [node.type])]
+    if (ts.isFunctionLike(node))
+      return [
+        ...(node.typeParameters ?? []),
+        ...node.parameters.flatMap(({ type }) => type ?? []),
+        ...(node.type === undefined ? [] : [node.type])
+      ]
     if (ts.isInterfaceDeclaration(node)) {
       const bases = node.heritageClauses?.flatMap(({ types }) => [...types]) ?? []
-      return [...(node.typeParameters ?? []), ...bases.flatMap((base) => { const unnamed = unnamedBase(base); return unnamed === undefined ? [base] : surfaceOf(unnamed) }), ...node.members]
+      return [
+        ...(node.typeParameters ?? []),
+        ...bases.flatMap((base) => {
+          const unnamed = unnamedBase(base)
+          return unnamed === undefined ? [base] : surfaceOf(unnamed)
+        }),
+        ...node.members
+      ]
     }
     if (!ts.isVariableDeclaration(node)) return [node]
     if (node.type !== undefined) return [node.type]
     const functionIn = (expression) =>
-      expression === undefined ? [] : ts.isFunctionLike(expression) ? surfaceOf(expression) : ts.isCallExpression(expression) && isSchemaFree(expression) ? functionIn(expression.arguments.find(ts.isFunctionLike)) : ts.isCallExpression(expression) ? [expression] : []
+      expression === undefined
+        ? []
+        : ts.isFunctionLike(expression)
+          ? surfaceOf(expression)
+          : ts.isCallExpression(expression) && isSchemaFree(expression)
+            ? functionIn(expression.arguments.find(ts.isFunctionLike))
+            : ts.isCallExpression(expression)
+              ? [expression]
+              : []
     return functionIn(node.initializer)
   }
-  const isSchemaFree = (expression) => !/^Schema\./.test(expression.expression.getText())
+  const isSchemaFree = (expression) => !expression.expression.getText().startsWith("Schema.")
 
   /** Types that stand in a declaration and have no public name: shown beside it, for nobody could look them up. */
   const unnamedIn = (nodes, found = new Set()) => {
@@ -301,8 +376,16 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
       if (ts.isBlock(node)) return
       if (ts.isTypeReferenceNode(node)) {
         const target = resolved(checker.getSymbolAtLocation(node.typeName))
-        const declaration = target?.declarations?.find((one) => ts.isInterfaceDeclaration(one) || ts.isTypeAliasDeclaration(one))
-        if (declaration !== undefined && isOurs(declaration) && !isPublic(target) && !publicFor.has(target) && !found.has(declaration)) {
+        const declaration = target?.declarations?.find(
+          (one) => ts.isInterfaceDeclaration(one) || ts.isTypeAliasDeclaration(one)
+        )
+        if (
+          declaration !== undefined &&
+          isOurs(declaration) &&
+          !isPublic(target) &&
+          !publicFor.has(target) &&
+          !found.has(declaration)
+        ) {
           found.add(declaration)
           unnamedIn([declaration], found)
         }
@@ -339,7 +422,11 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
     const errors = channel(checker.getTypeOfSymbolAtLocation(symbol, node))
     if (errors === undefined || errors.flags & ts.TypeFlags.Never) return []
     const members = errors.isUnion() ? errors.types : [errors]
-    return members.map((one) => ({ name: one.symbol?.name ?? shown(one), symbol: one.symbol, isParameter: Boolean(one.flags & ts.TypeFlags.TypeParameter) }))
+    return members.map((one) => ({
+      name: one.symbol?.name ?? shown(one),
+      symbol: one.symbol,
+      isParameter: Boolean(one.flags & ts.TypeFlags.TypeParameter)
+    }))
   }
 
   const valueNodes = (symbol) =>
@@ -349,8 +436,14 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
     node.body.statements.map((statement) => {
       const inner = statement.name.text
       const symbol = checker.getSymbolAtLocation(statement.name)
-      const text = ts.isInterfaceDeclaration(statement) ? interfaceText(inner, statement, "") : aliasText(inner, symbol, statement)
-      return { name: `${name}.${inner}`, symbol, signature: { texts: [text], ...besides([statement], symbol), failures: [] } }
+      const text = ts.isInterfaceDeclaration(statement)
+        ? interfaceText(inner, statement, "")
+        : aliasText(inner, symbol, statement)
+      return {
+        name: `${name}.${inner}`,
+        symbol,
+        signature: { texts: [text], ...besides([statement], symbol), failures: [] }
+      }
     })
 
   /** The code of an entry, with what stands inside it and beside it. */
@@ -372,7 +465,10 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
     return {
       texts,
       inner,
-      ...besides(declarations.filter((one) => !ts.isModuleDeclaration(one)), symbol),
+      ...besides(
+        declarations.filter((one) => !ts.isModuleDeclaration(one)),
+        symbol
+      ),
       failures: value === undefined ? [] : failuresOf(symbol, value)
     }
   }
@@ -415,7 +511,15 @@ const plainDoc = (doc) => {
     .split("\n")
     .map((line) => line.replace(/^\s*\* ?/, "").trimEnd())
   const end = lines.findIndex((line) => /^@(since|category|see)\b/.test(line.trim()))
-  const text = (end === -1 ? lines : lines.slice(0, end)).join("\n").trim().replace(/\{@link (\w[\w.]*)[^}]*\}/g, "`$1`")
+  const text = (end === -1 ? lines : lines.slice(0, end))
+    .join("\n")
+    .trim()
+    .replace(/\{@link (\w[\w.]*)[^}]*\}/g, "`$1`")
   if (text === "") return ""
-  return text.includes("\n") ? `/**\n${text.split("\n").map((line) => ` * ${line}`.trimEnd()).join("\n")}\n */` : `/** ${text} */`
+  return text.includes("\n")
+    ? `/**\n${text
+        .split("\n")
+        .map((line) => ` * ${line}`.trimEnd())
+        .join("\n")}\n */`
+    : `/** ${text} */`
 }

@@ -9,7 +9,12 @@ const publicFiles = (root) => {
   const { exports, name } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"))
   return Object.entries(exports).flatMap(([subpath, target]) =>
     typeof target === "string" && target.endsWith(".js")
-      ? [{ specifier: name + subpath.slice(1), file: path.join(root, target.replace("./dist/", "src/").replace(/js$/, "ts")) }]
+      ? [
+          {
+            specifier: name + subpath.slice(1),
+            file: path.join(root, target.replace("./dist/", "src/").replace(/js$/, "ts"))
+          }
+        ]
       : []
   )
 }
@@ -31,12 +36,34 @@ class Notes extends TypeDoc.Logger {
  */
 const notExported = [
   // Called by another name where they are public.
-  "Known", "SizingWindow", "SizingDecision", "Knee", "MySqlConnection", "Result", "SqlClientOptions",
+  "Known",
+  "SizingWindow",
+  "SizingDecision",
+  "Knee",
+  "MySqlConnection",
+  "Result",
+  "SqlClientOptions",
   // Steps of a type, which nobody writes down.
-  "ConnectionOf", "Kinds", "OptionsOf", "PoolsOf", "RequirementsOf", "Secret", "DriverOptions", "Cancel", "Asked", "Buckets",
-  "ScenarioSummary", "ServerTraits", "LoadWork", "LoadPhase", "LoadEvent",
+  "ConnectionOf",
+  "Kinds",
+  "OptionsOf",
+  "PoolsOf",
+  "RequirementsOf",
+  "Secret",
+  "DriverOptions",
+  "Cancel",
+  "Asked",
+  "Buckets",
+  "ScenarioSummary",
+  "ServerTraits",
+  "LoadWork",
+  "LoadPhase",
+  "LoadEvent",
   // What a scenario of the simulation is made of: scenarios are chosen by name.
-  "scenarios", "Faults", "ConnectorTraits", "Dice"
+  "scenarios",
+  "Faults",
+  "ConnectorTraits",
+  "Dice"
 ]
 
 /** Brands, and what JavaScript or Effect asks of a class: nobody calls them by name. */
@@ -57,7 +84,13 @@ export const readSources = async (root) => {
     sourceLinkTemplate: "{path}",
     gitRevision: "none",
     sort: ["source-order"],
-    validation: { notExported: true, invalidLink: true, notDocumented: true, rewrittenLink: false, unusedMergeModuleWith: false },
+    validation: {
+      notExported: true,
+      invalidLink: true,
+      notDocumented: true,
+      rewrittenLink: false,
+      unusedMergeModuleWith: false
+    },
     intentionallyNotExported: notExported,
     requiredToBeDocumented: ["Module", "Class", "Interface", "TypeAlias", "Variable"]
   })
@@ -80,7 +113,8 @@ export const readSources = async (root) => {
       )
     )
     const since = /@since (\S+)/.exec(tags)?.[1]
-    if (since !== undefined) module.comment.blockTags.push(new TypeDoc.CommentTag("@since", [{ kind: "text", text: since }]))
+    if (since !== undefined)
+      module.comment.blockTags.push(new TypeDoc.CommentTag("@since", [{ kind: "text", text: since }]))
   }
   app.converter.on(TypeDoc.Converter.EVENT_RESOLVE_BEGIN, (context) => {
     for (const reflection of Object.values(context.project.reflections)) {

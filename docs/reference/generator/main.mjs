@@ -26,10 +26,11 @@ for (const problem of sources.problems) console.error(`reference: ${problem}`)
 const stale = [
   ...[...pages].filter(([name, text]) => read(path.join(folder, name)) !== text).map(([name]) => name),
   ...pagesThere().filter((name) => !pages.has(name))
-].sort()
+].sort((one, other) => (one < other ? -1 : 1))
 
 if (process.argv.includes("--check")) {
-  for (const name of stale) console.error(`reference: docs/reference/${name} is not what src says. Run: npm run reference`)
+  for (const name of stale)
+    console.error(`reference: docs/reference/${name} is not what src says. Run: npm run reference`)
 } else {
   for (const name of stale) {
     const file = path.join(folder, name)
