@@ -1,5 +1,6 @@
 // The pages: one for each module, with its parts by category, and an index.
 import { format } from "oxfmt"
+import { ReflectionKind } from "typedoc"
 import ts from "typescript"
 import { makeSignatures } from "./Signatures.mjs"
 
@@ -57,6 +58,8 @@ const slugger = () => {
   }
 }
 
+const isTypeOfSchema = (node) => ts.isTypeAliasDeclaration(node) && /^typeof \w+\.Type$/.test(node.type.getText())
+
 const capital = (word) => word[0].toUpperCase() + word.slice(1)
 
 /** Where a page lies, from the folder of another. */
@@ -95,7 +98,10 @@ export const pagesOf = async (sources) => {
 
   /** The docstrings of a symbol: a type and its schema share a name, and each may have something to say. */
   const commentsOf = (symbol) => {
-    const reflections = reflectionsOf.get(symbol) ?? []
+    const all = reflectionsOf.get(symbol) ?? []
+    // Of a schema and its type, the schema's has all there is to say.
+    const isOfSchema = all.length > 1 && symbol.declarations.some(isTypeOfSchema)
+    const reflections = isOfSchema ? all.filter((one) => !one.kindOf(ReflectionKind.TypeAlias)) : all
     const comments = reflections
       .flatMap((one) => [one, one.signatures ?? [], one.type?.declaration?.signatures ?? []].flat())
       .flatMap(({ comment }) => comment ?? [])

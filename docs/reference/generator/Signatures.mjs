@@ -187,8 +187,7 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
     }
     const cases = parts("cases")
     if (cases !== undefined) {
-      return checker
-        .getPropertiesOfType(cases)
+      return inOrder(checker.getPropertiesOfType(cases))
         .map((one) => `\n| ${dataType(typeOfSchema(checker.getTypeOfSymbol(one)))}`)
         .join("")
     }
