@@ -166,7 +166,7 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
   }
 
   /** The members of a union in the order in which the schema has them; the compiler's own order changes with the weather. */
-  const schemaType = (value, type) => {
+  const schemaType = (value, type, node) => {
     const parts = (name) => {
       const property = value.getProperty(name)
       return property === undefined ? undefined : checker.getTypeOfSymbol(property)
@@ -187,7 +187,10 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
     }
     const cases = parts("cases")
     if (cases !== undefined) {
-      return inOrder(checker.getPropertiesOfType(cases))
+      const written = node?.initializer?.arguments?.[0]?.properties?.map(({ name }) => name.getText()) ?? []
+      return checker
+        .getPropertiesOfType(cases)
+        .sort((one, other) => written.indexOf(one.name) - written.indexOf(other.name))
         .map((one) => `\n| ${dataType(typeOfSchema(checker.getTypeOfSymbol(one)))}`)
         .join("")
     }
@@ -272,7 +275,8 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
       const schema =
         value !== undefined && ts.isQualifiedName(value) ? checker.getTypeAtLocation(value.left) : undefined
       const type = checker.getDeclaredTypeOfSymbol(symbol)
-      if (schema !== undefined && isSchema(schema)) return `type ${name} = ${schemaType(schema, type)}`
+      const made = symbol.declarations.find(ts.isVariableDeclaration)
+      if (schema !== undefined && isSchema(schema)) return `type ${name} = ${schemaType(schema, type, made)}`
       if (ts.isTypeOperatorNode(node.type) && ts.isTypeQueryNode(node.type.type)) {
         const names = checker
           .getPropertiesOfType(checker.getTypeAtLocation(node.type.type))
