@@ -299,31 +299,56 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
     if (isSchema(type) && node.type === undefined) {
       return `declare const ${name}: Schema.Schema<${hasType ? name : schemaType(type, typeOfSchema(type))}>`
     }
-    const declarations = declarationsOf(node.getSourceFile())
-    let text
-    const visit = (one) => {
-      if (ts.isVariableDeclaration(one) && one.name.text === symbol.name) text = withoutPatterns(one)
-      else ts.forEachChild(one, visit)
-    }
-    ts.forEachChild(declarations, visit)
-    if (text === undefined) throw new Error(`no declaration of ${symbol.name}`)
-    return `declare const ${tidy(text.replace(symbol.name, name), node.getSourceFile())}`
+    return `declare const ${tidy(`${name}: ${writtenType(node) ?? compiledType(symbol, node)}`, node.getSourceFile())}`
   }
 
-  /** `{ a, b }: Options` is how a function reads its options; whoever calls it sees `options: Options`. */
-  const withoutPatterns = (node) => {
-    let text = node.getText()
-    const start = node.getStart()
-    const patterns = []
-    const visit = (one) => {
-      if (ts.isParameter(one) && ts.isObjectBindingPattern(one.name)) patterns.push(one.name)
-      ts.forEachChild(one, visit)
-    }
-    visit(node)
-    for (const pattern of patterns.reverse())
-      text = `${text.slice(0, pattern.getStart() - start)}options${text.slice(pattern.end - start)}`
-    return text
+  /** The function that a value is made of: as it stands, or in `Effect.fn("name")(function* () {})`. */
+  const functionIn = (expression) => {
+    if (expression === undefined || ts.isFunctionLike(expression)) return expression
+    if (!ts.isCallExpression(expression) || expression.expression.getText().startsWith("Schema.")) return undefined
+    return functionIn(expression.arguments.find(ts.isFunctionLike))
   }
+
+  /** The type of a value as its author wrote it, where everything about it is written. */
+  const writtenType = (node) => {
+    if (node.type !== undefined) return node.type.getText()
+    const made = functionIn(node.initializer)
+    if (made === undefined || made.parameters.some(({ type }) => type === undefined)) return undefined
+    const result = resultOf(made) ?? typeNodeOf(node)?.type?.getText()
+    return result === undefined
+      ? undefined
+      : `${parameters(made)}(${made.parameters.map(parameter).join(", ")}) => ${withoutNever(result)}`
+  }
+
+  const resultOf = ({ asteriskToken, type }) =>
+    asteriskToken === undefined ? type?.getText() : type?.getText().replace(/^Effect\.fn\.Return\b/, "Effect.Effect")
+
+  /** `{ a, b }: Options = {}` is how a function reads its options; whoever calls it sees `options?: Options`. */
+  const parameter = ({ dotDotDotToken, initializer, name, questionToken, type }) => {
+    const isOptional = initializer !== undefined || questionToken !== undefined
+    const called = ts.isIdentifier(name) ? name.text : "options"
+    return `${dotDotDotToken === undefined ? "" : "..."}${called}${isOptional ? "?" : ""}: ${type.getText()}`
+  }
+
+  /** The same as the compiler declares it. */
+  const typeNodeOf = (node) => {
+    let found
+    const visit = (one) => {
+      if (ts.isVariableDeclaration(one) && one.name.text === node.name.text) found = one.type
+      else ts.forEachChild(one, visit)
+    }
+    visit(declarationsOf(node.getSourceFile()))
+    return found
+  }
+
+  const compiledType = (symbol, node) => {
+    const type = typeNodeOf(node)
+    if (type === undefined) throw new Error(`no declaration of ${symbol.name}`)
+    return withoutNever(type.getText())
+  }
+
+  /** What an effect does not need or fail with goes without saying. */
+  const withoutNever = (text) => text.replaceAll(/(, never)+>/g, ">")
 
   const functionText = (name, nodes) => {
     const overloads = nodes.filter(({ body }) => body === undefined || nodes.length === 1)
@@ -359,19 +384,10 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
     }
     if (!ts.isVariableDeclaration(node)) return [node]
     if (node.type !== undefined) return [node.type]
-    const functionIn = (expression) =>
-      expression === undefined
-        ? []
-        : ts.isFunctionLike(expression)
-          ? surfaceOf(expression)
-          : ts.isCallExpression(expression) && isSchemaFree(expression)
-            ? functionIn(expression.arguments.find(ts.isFunctionLike))
-            : ts.isCallExpression(expression)
-              ? [expression]
-              : []
-    return functionIn(node.initializer)
+    const made = functionIn(node.initializer)
+    if (made !== undefined) return surfaceOf(made)
+    return node.initializer !== undefined && ts.isCallExpression(node.initializer) ? [node.initializer] : []
   }
-  const isSchemaFree = (expression) => !expression.expression.getText().startsWith("Schema.")
 
   /** Types that stand in a declaration and have no public name: shown beside it, for nobody could look them up. */
   const unnamedIn = (nodes, found = new Set()) => {
@@ -484,7 +500,7 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
         name: node.name.text,
         text: ts.isInterfaceDeclaration(node)
           ? interfaceText(node.name.text, node)
-          : tidy(`type ${node.name.text}${parameters(node)} = ${node.type.getText()}`, node.getSourceFile())
+          : aliasText(node.name.text, checker.getSymbolAtLocation(node.name), node)
       })),
       mentioned: [...mentionedIn([...nodes.flatMap(shownFor), ...unnamed])].filter((one) => one !== symbol)
     }
