@@ -498,9 +498,11 @@ export const makeSignatures = ({ checker, modules, program, root }) => {
     return {
       unnamed: unnamed.map((node) => ({
         name: node.name.text,
-        text: ts.isInterfaceDeclaration(node)
-          ? interfaceText(node.name.text, node)
-          : aliasText(node.name.text, checker.getSymbolAtLocation(node.name), node)
+        text:
+          docOf(node) +
+          (ts.isInterfaceDeclaration(node)
+            ? interfaceText(node.name.text, node)
+            : aliasText(node.name.text, checker.getSymbolAtLocation(node.name), node))
       })),
       mentioned: [...mentionedIn([...nodes.flatMap(shownFor), ...unnamed])].filter((one) => one !== symbol)
     }
