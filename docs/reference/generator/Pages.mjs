@@ -332,24 +332,37 @@ export const pagesOf = async (sources) => {
   return pages
 }
 
-const indexPage = (layouts, summaryOf) => {
-  const row = ({ module, page }) =>
-    `| [\`${module.parent === undefined ? module.name : `${module.parent.name}/${module.name}`}\`](${page}) | ${cell(firstSentence(summaryOf(module.symbol, "README.md")))} |`
-  const [index, ...others] = layouts
-  const isCore = ({ module }) => index.module.symbol.exports.has(module.name) && module.parent === undefined
-  return `${[
-    "# Reference",
-    "Every public name of `effect-pool`: how it is declared, what it does, what it fails with. One page for each module.",
-    'Modules of `effect-pool` itself, as in `import { ConnectionPool } from "effect-pool"`; each has a path of its own as well, such as ' +
-      "`effect-pool/ConnectionPool`:",
-    `| module | what it holds |\n|---|---|\n${others.filter(isCore).map(row).join("\n")}`,
-    'Modules with an import path of their own, as in `import * as Postgres from "effect-pool/Postgres"`, each of which may need a package more:',
-    `| module | what it holds |\n|---|---|\n${others
-      .filter((one) => !isCore(one))
-      .map(row)
-      .join("\n")}`,
-    'Durations are Effect\'s: where a signature says `Duration.Input`, `"5 seconds"`, `Duration.seconds(5)` and `5000` (milliseconds) are the same. ' +
-      "A number whose name ends in `Millis` is milliseconds; `at` is milliseconds since 1970.",
-    "These pages are written from the docstrings in src by `npm run reference`: change them there."
-  ].join("\n\n")}\n`
+const modulesTable = (layouts, summaryOf) => {
+  const row = ({ module, page, title }) =>
+    `| [\`${title}\`](${page}) | ${cell(firstSentence(summaryOf(module.symbol, "README.md")))} |`
+  return `| module | what it holds |\n|---|---|\n${layouts.map(row).join("\n")}`
+}
+
+const indexPage = ([index, ...others], summaryOf) => {
+  const isInCore = ({ module }) => module.parent === undefined && index.module.symbol.exports.has(module.name)
+  return `# Reference
+
+Every public name of \`effect-pool\`: how it is declared, what it does, what it fails with. One page for each module.
+
+Modules of \`effect-pool\` itself, as in \`import { ConnectionPool } from "effect-pool"\`; each has a path of its own as well, such as
+\`effect-pool/ConnectionPool\`:
+
+${modulesTable(others.filter(isInCore), summaryOf)}
+
+Modules with an import path of their own, as in \`import * as Postgres from "effect-pool/Postgres"\`; some need a package more, and say which:
+
+${modulesTable(
+  others.filter((one) => !isInCore(one)),
+  summaryOf
+)}
+
+Below a signature, **Fails with** names the errors of the effect, read from its type, and **In the signature** leads to the types that it uses.
+Types that cannot be imported stand beside what uses them, after *where*. A schema is shown with its type.
+
+Durations are Effect's: where a signature says \`Duration.Input\`, \`"5 seconds"\`, \`Duration.seconds(5)\` and \`5000\` (milliseconds) are the same.
+A number whose name ends in \`Millis\` is in milliseconds.
+
+These pages are written from the docstrings in src by \`npm run reference\`: change them there. How the parts work together say the
+[guides](../README.md).
+`
 }
