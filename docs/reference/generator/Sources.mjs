@@ -162,5 +162,5 @@ export const readSources = async (root) => {
   for (const { file, specifier } of files) {
     add(specifier, file, undefined, specifier.includes("/") ? specifier.slice(specifier.indexOf("/") + 1) : "")
   }
-  return { root, program, checker, modules, project, symbols, reflectionsOf, problems: notes.messages }
+  return { root, program, checker, modules, project, symbols, reflectionsOf, problems: new Set(notes.messages) }
 }

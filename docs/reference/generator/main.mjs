@@ -46,4 +46,4 @@ if (process.argv.includes("--check")) {
 const size = [...pages.values()].reduce((sum, text) => sum + Buffer.byteLength(text), 0)
 console.log(`reference: ${pages.size} pages, ${Math.round(size / 1000)} kB, ${stale.length} of them stale`)
 const isStale = process.argv.includes("--check") && stale.length > 0
-process.exitCode = isStale || sources.problems.length > 0 ? 1 : 0
+process.exitCode = isStale || sources.problems.size > 0 ? 1 : 0
