@@ -7,6 +7,7 @@ import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { createServer } from "node:http"
 import { ConnectionPool, PoolLayer, PoolRegistry } from "../../src/index.ts"
+import { eventually } from "../support/Eventually.ts"
 import { type FakeConnection, FakeServer, turns } from "../support/FakeServer.ts"
 
 class Db extends PoolLayer.Service<Db, FakeConnection>()("test/Db") {}
@@ -45,9 +46,9 @@ const started = (options: { readonly goodbye?: number; readonly graceful?: numbe
       HttpRouter.add(
         "GET",
         "/orders",
-        Db.use(() => Effect.as(Effect.sleep(request), HttpServerResponse.text("orders"))).pipe(
-          Effect.onExit((exit) => tell(Exit.isSuccess(exit) ? "answered" : "interrupted"))
-        )
+        Db.use(() =>
+          Effect.as(Effect.andThen(tell("asked"), Effect.sleep(request)), HttpServerResponse.text("orders"))
+        ).pipe(Effect.onExit((exit) => tell(Exit.isSuccess(exit) ? "answered" : "interrupted")))
       ),
       HttpRouter.add(
         "GET",
@@ -56,9 +57,7 @@ const started = (options: { readonly goodbye?: number; readonly graceful?: numbe
       )
     )
     const DbLive = Db.layer(new FakeServer().bare, { minConnections: 1, maxConnections: 2 }).pipe(
-      Layer.tap((context) =>
-        Effect.addFinalizer(() => tell("the pool closes")).pipe(Effect.provideContext(context))
-      )
+      Layer.tap((context) => Effect.addFinalizer(() => tell("the pool closes")).pipe(Effect.provideContext(context)))
     )
     const ServerLive = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
       Layer.provideMerge(
@@ -92,11 +91,14 @@ describe("a process that is told to end", () => {
     Effect.gen(function* () {
       const { ended, terminate, told, url } = yield* started({})
       const request = yield* Effect.forkChild(statusOf(`${url}/orders`))
-      yield* Effect.sleep(100)
+      yield* eventually(
+        Effect.sync(() => told.length),
+        (length) => length > 0
+      )
       terminate()
       assert.strictEqual(yield* Fiber.join(request), 200)
       assert.strictEqual(yield* ended, 130)
-      assert.deepStrictEqual(told, ["answered", "the pool closes"])
+      assert.deepStrictEqual(told, ["asked", "answered", "the pool closes"])
     })
   )
 
@@ -104,11 +106,14 @@ describe("a process that is told to end", () => {
     Effect.gen(function* () {
       const { ended, terminate, told, url } = yield* started({ graceful: 100, request: 60_000 })
       const request = yield* Effect.forkChild(statusOf(`${url}/orders`))
-      yield* Effect.sleep(100)
+      yield* eventually(
+        Effect.sync(() => told.length),
+        (length) => length > 0
+      )
       terminate()
       yield* ended
       yield* Fiber.interrupt(request)
-      assert.deepStrictEqual(told, ["interrupted", "the pool closes"])
+      assert.deepStrictEqual(told, ["asked", "interrupted", "the pool closes"])
     })
   )
 
@@ -117,11 +122,11 @@ describe("a process that is told to end", () => {
       const { ended, terminate, told, url } = yield* started({ goodbye: 400 })
       const before = yield* statusOf(`${url}/readyz`)
       terminate()
-      yield* Effect.sleep(50)
-      const meanwhile = [yield* statusOf(`${url}/readyz`), yield* statusOf(`${url}/orders`)]
+      const meanwhile = yield* eventually(statusOf(`${url}/readyz`), (status) => status !== 200)
+      const served = yield* statusOf(`${url}/orders`)
       yield* ended
-      assert.deepStrictEqual([before, ...meanwhile], [200, 503, 200])
-      assert.deepStrictEqual(told, ["answered", "the pool closes"])
+      assert.deepStrictEqual([before, meanwhile, served], [200, 503, 200])
+      assert.deepStrictEqual(told, ["asked", "answered", "the pool closes"])
     })
   )
 })
