@@ -3,9 +3,10 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Runtime } from "effect"
-import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
+import { HttpClient, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { createServer } from "node:http"
+import { PoolHttp } from "../../src/http/index.ts"
 import { ConnectionPool, PoolLayer, PoolRegistry } from "../../src/index.ts"
 import { eventually } from "../support/Eventually.ts"
 import { type FakeConnection, FakeServer, turns } from "../support/FakeServer.ts"
@@ -148,6 +149,22 @@ describe("a pool that starts with `await`", () => {
       yield* Fiber.interrupt(making)
     }).pipe(Effect.provideService(PoolRegistry.PoolRegistry, registry))
   })
+})
+
+describe("/startupz", () => {
+  it.effect("is well where there is no pool yet", () =>
+    Effect.gen(function* () {
+      const { status } = yield* HttpClient.withScope(yield* HttpClient.HttpClient).get("/startupz")
+      assert.strictEqual(status, 200)
+    }).pipe(
+      Effect.provide(
+        HttpRouter.serve(PoolHttp.layer(), { disableLogger: true, disableListenLog: true }).pipe(
+          Layer.provideMerge(NodeHttpServer.layerTest)
+        )
+      ),
+      Effect.provideService(PoolRegistry.PoolRegistry, PoolRegistry.make())
+    )
+  )
 })
 
 describe("a maintenance: pause, recycle, resume", () => {
