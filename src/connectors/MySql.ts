@@ -22,6 +22,7 @@ import { type DialectOptions, makeCompiler, makeDialect } from "./MySqlDialect.t
 import * as Driver from "./MySqlDriver.ts"
 import { classify, isFatal } from "./MySqlError.ts"
 import * as Connection from "./MySqlConnection.ts"
+import { leave } from "./MySqlRun.ts"
 import * as Session from "./MySqlSession.ts"
 import { type Options, type Target, targetOf, type Tls } from "./MySqlTarget.ts"
 import * as Upkeep from "./MySqlUpkeep.ts"
@@ -102,7 +103,9 @@ const connect = (target: Target): Effect.Effect<MySqlConnection, SqlError, Scope
   Effect.gen(function* () {
     const line = yield* Driver.open(target)
     const connection = Connection.make({ line, target, identity: yield* identify(line) })
-    yield* Upkeep.settle(Connection.sessionOf(connection))
+    const session = Connection.sessionOf(connection)
+    yield* Effect.addFinalizer(() => leave(session))
+    yield* Upkeep.settle(session)
     return connection
   })
 
