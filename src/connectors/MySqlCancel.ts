@@ -4,7 +4,9 @@
  */
 import * as Effect from "effect/Effect"
 import { isString } from "effect/Predicate"
+import * as RcRef from "effect/RcRef"
 import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Driver from "./MySqlDriver.ts"
 import type { Target } from "./MySqlTarget.ts"
@@ -75,17 +77,22 @@ export const killQuery = (target: Target, identity: Identity, hasEnded: () => bo
     })
   )
 
+/** A connection for those who have sessions ended, opened for the first of them and closed after the last. */
+export type Undertaker = RcRef.RcRef<Driver.Line, SqlError>
+
+/** Its scope is never closed, and keeps nothing: it is for who comes last to close the connection. */
+export const makeUndertaker = (target: Target): Effect.Effect<Undertaker> =>
+  Effect.flatMap(Scope.make(), (scope) => Scope.provide(RcRef.make({ acquire: openToCancel(target) }), scope))
+
 /** Has the server end a session that its client has left, and waits until it is gone. */
-export const killSession = (target: Target, identity: Identity): Effect.Effect<void, SqlError> =>
+export const killSession = (undertaker: Undertaker, identity: Identity): Effect.Effect<void, SqlError> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const line = yield* openToCancel(target)
+      const line = yield* RcRef.get(undertaker)
       if (!(yield* isListed(line, identity))) return
       // It may end by itself meanwhile: then nobody has the number.
       yield* Effect.ignore(rowsOf(line, `kill ${identity.id}`, []))
-      yield* Effect.repeat(isListed(line, identity), {
-        while: (isThere) => isThere,
-        schedule: Schedule.spaced("5 millis")
-      })
+      const schedule = Schedule.spaced("10 millis")
+      yield* Effect.repeat(isListed(line, identity), { while: (isThere) => isThere, schedule })
     })
   )

@@ -120,6 +120,21 @@ describe.skipIf(unavailable !== undefined)(titled("a MariaDB session that is tak
       })
     )
 
+    it.effect("takes one connection more to end many", () =>
+      Effect.gen(function* () {
+        const outside = yield* observer
+        const pool = yield* makePool("many", { minConnections: 0, maxConnections: 20, drainTimeout: 50 })
+        for (let n = 0; n < 20; n++) yield* Effect.forkChild(Effect.exit(ConnectionPool.use(pool, sleeps)))
+        yield* eventually(sessionsOf(outside, "many"), (sessions) => sessions.filter(isRunning).length === 20)
+        const mostSessions = yield* watchSessions("many")
+        const mostRequests = yield* watchSessions("many (cancel)")
+        yield* ConnectionPool.drain(pool)
+        assert.deepStrictEqual(yield* sessionsOf(outside, "many"), [])
+        assert.isAtMost(mostSessions(), 20)
+        assert.strictEqual(mostRequests(), 1)
+      })
+    )
+
     it.effect("costs no request where no statement is running", () =>
       Effect.gen(function* () {
         const { port } = yield* Server

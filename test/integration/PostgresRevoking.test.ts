@@ -170,6 +170,37 @@ layer(serverWith(), live)("a PostgreSQL session that is taken from its borrower"
   )
 })
 
+/** A client that is gone without a goodbye, as a process that is killed, while its statement runs. */
+const vanished = Effect.fnUntraced(function* (name: string, sql: string, startupParameters = {}) {
+  const { port } = yield* Server
+  const outside = yield* observer
+  const proxy = yield* TcpProxy.make(port)
+  const pool = yield* makePool(name, { ...single, minConnections: 0 }, { port: proxy.port, startupParameters })
+  const borrower = yield* Effect.forkChild(Effect.flip(ConnectionPool.use(pool, (connection) => connection.query(sql))))
+  yield* eventually(sessionsOf(outside, name), ([session]) => session?.state === "active")
+  yield* proxy.reset
+  yield* Fiber.join(borrower)
+  return sessionsOf(outside, name)
+})
+
+layer(serverWith(), live)("a PostgreSQL session whose client has vanished", (it) => {
+  it.effect("ends with the statement that it runs", () =>
+    Effect.gen(function* () {
+      const sessions = yield* vanished("vanished", "select pg_sleep(1)")
+      assert.lengthOf(yield* sessions, 1)
+      yield* eventually(sessions, ({ length }) => length === 0)
+    })
+  )
+
+  it.effect("ends in the middle of it where the server is told to look for its client", () =>
+    Effect.gen(function* () {
+      const startupParameters = { client_connection_check_interval: "100ms" }
+      const sessions = yield* vanished("looking", "select pg_sleep(60)", startupParameters)
+      yield* eventually(sessions, ({ length }) => length === 0)
+    })
+  )
+})
+
 const folder = path.join(root, ".build", "revoking")
 fs.mkdirSync(folder, { recursive: true })
 const certificate = Certificate.make(folder, "database.test")
