@@ -40,7 +40,7 @@ export interface Dialect<in A> extends Omit<
   readonly reserved?: ((connection: A) => Effect.Effect<SqlConnection.Connection, never, Scope.Scope>) | undefined
   /**
    * How a statement is ended that takes longer than the pool's `queryTimeout`: tells the server, on another way than the busy
-   * connection. `ended` completes when the statement has ended; one that does not end must be ended by force.
+   * connection. Its second parameter, `ended`, completes when the statement has ended; one that does not end must be ended by force.
    *
    * - `"interrupt"`: the driver does so by itself when its statement's fiber is interrupted, which costs each statement a fiber.
    * - nothing (default): the driver cannot. The statement is interrupted, and its connection discarded.
