@@ -1,15 +1,23 @@
-/** `docs/pitfalls.md` shows the programs in `docs/examples/pitfalls`, and what they print. */
+/**
+ * `docs/pitfalls.md` shows the programs in `docs/examples/pitfalls`, and what they print; `docs/finding-a-leak.md` what the command line says of a
+ * leak.
+ */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Stream } from "effect"
 import { TestClock, TestConsole } from "effect/testing"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { holding } from "../../docs/examples/pitfalls/HoldingTooLong.ts"
 import { leak } from "../../docs/examples/pitfalls/Leak.ts"
 import { waiting } from "../../docs/examples/pitfalls/WaitingForEver.ts"
+import { ConnectionPool, Connector } from "../../src/index.ts"
+import { run } from "../cli/CommandLine.ts"
+import { serve, withPools } from "../cli/PoolServers.ts"
 import { docPages, matches, root } from "../support/DocPages.ts"
 
-const { blocks } = docPages.find(({ file }) => file === "docs/pitfalls.md")!
+const blocksOf = (page: string) => docPages.find(({ file }) => file === page)!.blocks
+
+const blocks = blocksOf("docs/pitfalls.md")
 
 const folder = path.join(root, "docs", "examples", "pitfalls")
 
@@ -53,4 +61,30 @@ describe("the pitfalls", () => {
       for (const piece of pieces) assert.include(source, piece, place)
     }
   })
+})
+
+describe("a leak", () => {
+  it.live("is told by the command line as the page has it", () =>
+    withPools(
+      Effect.gen(function* () {
+        const connector = Connector.make({ name: "orders", connect: Effect.succeed("connection") })
+        const config = { minConnections: 2, maxConnections: 2, leakThreshold: "10 millis", drainTimeout: 0 } as const
+        const pool = yield* ConnectionPool.make(connector, config)
+        const suspected = yield* Effect.forkChild(
+          Stream.runHead(Stream.filter(ConnectionPool.events(pool), ({ _tag }) => _tag === "LeakSuspected")),
+          { startImmediately: true }
+        )
+        const exportReport = Effect.fn("ReportService.export")(() => ConnectionPool.use(pool, () => Effect.never))
+        const nightly = Effect.fn("Jobs.nightly")(() => exportReport())
+        yield* Effect.forkChild(nightly(), { startImmediately: true })
+        yield* Effect.forkChild(exportReport(), { startImmediately: true })
+        yield* Fiber.join(suspected)
+        const { url } = yield* serve()
+        const { out } = yield* run(["status", url, "orders"])
+        const id = "leak-status"
+        const block = blocksOf("docs/finding-a-leak.md").find(({ role }) => role === `run=${id}`)
+        assert.isTrue(matches(out, block!.code), `the page says\n${block!.code}\nbut it prints\n${out}`)
+      })
+    )
+  )
 })
