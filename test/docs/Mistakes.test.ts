@@ -46,8 +46,14 @@ const run = (args: ReadonlyArray<string>): string => {
   return `${stdout}${stderr}`
 }
 
+interface Place {
+  readonly app?: string
+  readonly args?: ReadonlyArray<string>
+  readonly file?: string
+}
+
 /** What Node says of a module: its error, without the place in Node and the stack. */
-const node = (text: string, { args = [], app = "app", file = "main.mjs" } = {}): string => {
+const node = (text: string, { app = "app", args = [], file = "main.mjs" }: Place = {}): string => {
   const said = run([...args, write(`${app}/${file}`, text)])
   return /^\w*Error\b[\s\S]*?(?=\n {4}at |\n\n|(?![\s\S]))/m.exec(said)?.[0] ?? said
 }
