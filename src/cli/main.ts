@@ -1,30 +1,24 @@
 #!/usr/bin/env node
-/** The entry point of `npx effect-pool`. Needs `@effect/platform-node`. */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as NodeServices from "@effect/platform-node/NodeServices"
-import * as CliOutput from "effect/cli/CliOutput"
-import * as Command from "effect/cli/Command"
-import * as Effect from "effect/Effect"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import * as FileSystem from "effect/FileSystem"
-import * as Path from "effect/Path"
-import * as Schema from "effect/Schema"
-import { effectPool, presenter } from "./EffectPool.ts"
+/**
+ * The entry point of `npx effect-pool`. It imports nothing by itself: `@effect/platform-node` is an optional peer, and who has not
+ * installed it is told so, rather than shown the stack of a module that was not found.
+ */
+const isMissing = (error: unknown): error is Error =>
+  error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND"
 
-const Manifest = Schema.fromJsonString(Schema.Struct({ version: Schema.String }))
+const missingPeer = (error: unknown): string | undefined =>
+  isMissing(error) ? /Cannot find package '(@effect\/platform-node|effect)'/.exec(error.message)?.[1] : undefined
 
-/** The package's own `package.json` stands two folders up, from the sources as well as from what they are compiled to. */
-const version = Effect.gen(function* () {
-  const path = yield* Path.Path
-  const fileSystem = yield* FileSystem.FileSystem
-  const file = yield* path.fromFileUrl(new URL("../../package.json", import.meta.url))
-  const manifest = yield* Schema.decodeEffect(Manifest)(yield* fileSystem.readFileString(file))
-  return manifest.version
-})
+const fail = (error: unknown): void => {
+  const peer = missingPeer(error)
+  const what =
+    peer === undefined
+      ? error
+      : `effect-pool: this command needs ${peer}, which is not installed here:\n\n  npm install ${peer}\n`
+  // There is no Effect runtime to say it with: it may be what is missing.
+  // oxlint-disable-next-line no-console -- the process ends here
+  console.error(what)
+  process.exitCode = 1
+}
 
-version.pipe(
-  Effect.flatMap((version) => Command.run(effectPool, { version })),
-  Effect.provideService(CliOutput.Presenter, presenter),
-  Effect.provide([NodeServices.layer, FetchHttpClient.layer]),
-  NodeRuntime.runMain
-)
+void import("./Program.ts").then(undefined, fail)
