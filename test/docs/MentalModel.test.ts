@@ -7,7 +7,7 @@ import * as path from "node:path"
 import type { Connection } from "../../src/engine/Connection.ts"
 import { Ledger } from "../../src/engine/Ledger.ts"
 import { PoolStatus } from "../../src/index.ts"
-import { root } from "../support/DocExamples.ts"
+import { root } from "../support/DocPages.ts"
 import { EngineDriver } from "../support/EngineDriver.ts"
 
 const page = fs.readFileSync(path.join(root, "docs", "mental-model.md"), "utf8")
