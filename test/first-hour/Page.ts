@@ -83,11 +83,9 @@ export const read = (page: string): ReadonlyArray<Step> => {
     }
     if (kind === "prose") {
       const sentence = /^\*\*([^*]+\.)\*\*/.exec(text)?.[1]
+      const action: ReadonlyArray<Step> = sentence === undefined ? [] : [{ line, what: { _tag: "Action", sentence } }]
       const links = Array.from(text.matchAll(/<(https?:[^>]+)>/g), ([, url]) => url!)
-      return [
-        ...(sentence === undefined ? [] : [{ line, what: { _tag: "Action", sentence } } as const]),
-        ...links.map((url) => ({ line, what: { _tag: "Open", url } }) as const)
-      ]
+      return action.concat(links.map((url): Step => ({ line, what: { _tag: "Open", url } })))
     }
     const shown = shownBy(block)
     return shown !== undefined && isLog(shown) ? [{ line, what: { _tag: "Log", shown } }] : []
