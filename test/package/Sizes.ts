@@ -50,7 +50,7 @@ export const entries: ReadonlyArray<Entry> = [
   subpath("Sql", otherConnectors("Sql")),
   subpath("http", /\/dist\/(?:laboratory|testing|cli|connectors)\//),
   subpath("testing", /\/dist\/(?:laboratory|http|cli|connectors)\//),
-  subpath("laboratory", /\/dist\/(?:testing\/(?!Dice)|http\/|cli\/|connectors\/)/
+  subpath("laboratory", /\/dist\/(?:testing\/(?!Dice)|http\/|cli\/|connectors\/)/)
 ]
 
 /** What is there already where the package comes into a program: the parts of Effect that most programs use. */

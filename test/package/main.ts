@@ -407,9 +407,7 @@ const program = Effect.gen(function* () {
   for (const version of Tools.compilers) {
     const reads = version >= Tools.oldestThatReadsEffect
     yield* book.check(
-      reads
-        ? "types: node16, nodenext, bundler; libraries checked or not"
-        : "types: node16, nodenext, bundler; libraries not checked",
+      reads ? "types: node16, bundler; libraries checked or not" : "types: node16, bundler; libraries not checked",
       `TypeScript ${version}`,
       Effect.flatMap(Tools.compiler(tools, version), (compiler) =>
         types(compiler, Project.settingsOf([true], reads ? [true, false] : [true]))
