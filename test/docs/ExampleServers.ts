@@ -8,7 +8,7 @@ import * as MariaDbServer from "../support/MariaDbServer.ts"
 import * as PostgresServer from "../support/PostgresServer.ts"
 import * as RedisServer from "../support/RedisServer.ts"
 import * as SurrealServer from "../support/SurrealServer.ts"
-import { root } from "../support/DocExamples.ts"
+import { root } from "../support/DocPages.ts"
 
 /** Where examples are written to and run. */
 export const folder = path.join(root, ".build", "examples")

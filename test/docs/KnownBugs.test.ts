@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { promises } from "../../src/testing/Promises.ts"
-import { root } from "../support/DocExamples.ts"
+import { root } from "../support/DocPages.ts"
 
 interface Row {
   readonly place: string

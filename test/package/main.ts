@@ -9,6 +9,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { parseArgs } from "node:util"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { publint } from "publint"
@@ -371,7 +372,7 @@ const program = Effect.gen(function* () {
       ...(yield* subpaths(all, tool)),
       ...expecting("maxConnections 3", true, yield* Project.call(tool, [command, ...question], { cwd: all.folder })),
       ...expecting(
-        "need @effect/platform-node, which is not installed here",
+        "needs @effect/platform-node, which is not installed here",
         false,
         yield* Project.call(tool, [command, ...question], { cwd: core.folder })
       )
@@ -399,7 +400,7 @@ const program = Effect.gen(function* () {
     "Node 18.20.8",
     Effect.flatMap(Tools.node(tools, "18.20.8"), (tool) =>
       Effect.map(Project.call(tool, [command, "advise"], { cwd: all.folder }), (ended) =>
-        expecting("effect-pool needs Node 20.19 or newer; this is Node 18.20.8.", false, ended)
+        expecting("needs Node 20.19 or newer, and this is Node 18.20.8.", false, ended)
       )
     )
   )
@@ -501,7 +502,11 @@ const program = Effect.gen(function* () {
   return book
 })
 
-const book = await Effect.runPromise(Effect.scoped(program))
-console.log(`\n${book.table}\n`)
-console.log(`${book.count("good")} good, ${book.count("FAILED")} failed, ${book.count("not run")} not run`)
-process.exitCode = book.count("FAILED") === 0 ? 0 : 1
+const tried = Effect.gen(function* () {
+  const book = yield* program
+  yield* Console.log(`\n${book.table}\n`)
+  yield* Console.log(`${book.count("good")} good, ${book.count("FAILED")} failed, ${book.count("not run")} not run`)
+  if (book.count("FAILED") > 0) process.exitCode = 1
+})
+
+NodeRuntime.runMain(Effect.scoped(tried))

@@ -1,4 +1,4 @@
-/** `npx effect-pool` at work. `main.ts` starts it, and says what is missing if it cannot be loaded: `@effect/platform-node`, most often. */
+/** The program of `npx effect-pool`: runs as soon as it is imported. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as CliOutput from "effect/cli/CliOutput"
