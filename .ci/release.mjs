@@ -143,24 +143,22 @@ const gatePassed = () =>
     ? undefined
     : `the gate has not passed (GATE_RESULT is ${process.env.GATE_RESULT || "not set"})`
 
-const checks = [
-  ["the version is a semantic version", () => (semver.test(version) ? undefined : `${version} is not`)],
-  ["the lock file has the same version", lock],
-  ["everything is committed", tree],
-  ["the changelog says what is new, and when", changelog],
-  [options.publish ? "this is the tagged commit" : "the version is not tagged", tags],
-  ["the version is not released", released],
-  ...(options.publish
-    ? [
-        ["the gate has passed", gatePassed],
-        ["the sources have a place", origin],
-        ["the build can sign for itself", builtHere]
-      ]
-    : [])
-]
+const checks = {
+  "the version is a semantic version": () => (semver.test(version) ? undefined : `${version} is not`),
+  "the lock file has the same version": lock,
+  "everything is committed": tree,
+  "the changelog says what is new, and when": changelog,
+  [options.publish ? "this is the tagged commit" : "the version is not tagged"]: tags,
+  "the version is not released": released,
+  ...(options.publish && {
+    "the gate has passed": gatePassed,
+    "the sources have a place": origin,
+    "the build can sign for itself": builtHere
+  })
+}
 
 let refused = 0
-for (const [what, problemOf] of checks) {
+for (const [what, problemOf] of Object.entries(checks)) {
   const problem = problemOf()
   if (problem !== undefined) refused++
   console.log(problem === undefined ? `ok       ${what}` : `refused  ${what}: ${problem}`)
@@ -196,7 +194,7 @@ const publish = () => {
 
 const release = () => {
   if (refused > 0) {
-    console.error(`not released: ${refused} of ${checks.length} refused`)
+    console.error(`not released: ${refused} of ${Object.keys(checks).length} refused`)
     return false
   }
   if (isDry) {

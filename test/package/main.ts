@@ -162,6 +162,13 @@ const expecting = (
 const evaluate = (project: Project.Project, code: string, tool = Tools.thisNode) =>
   Project.call(tool, ["--input-type=module", "--eval", code], { cwd: project.folder, timeout: 60_000 })
 
+/** From CommonJS as well: since 20.19 Node's `require` takes modules. */
+const isRequired = Effect.fnUntraced(function* (project: Project.Project, tool: Tools.Tool) {
+  const code = `const { ConnectionPool } = require("effect-pool"); console.log("required", typeof ConnectionPool.make)`
+  const args = ["--input-type=commonjs", "--eval", code]
+  return expecting("required function", true, yield* Project.call(tool, args, { cwd: project.folder, timeout: 60_000 }))
+})
+
 /** Modules that nobody may import: each entry that is mapped to null, with one file of it. */
 const privateModules = [
   "advisor/Sizes",
@@ -196,8 +203,8 @@ const isPrivate = Effect.fnUntraced(function* (project: Project.Project, compile
 /** Every module that package.json calls free of side effects is imported, and leaves the process as it was. */
 const isQuiet = Effect.fnUntraced(function* (project: Project.Project) {
   const folder = path.join(project.folder, "node_modules", "effect-pool", "dist")
-  const loud = manifest.sideEffects.map((file) => file.replace("./dist/", ""))
-  const ours = filesBelow(folder).filter((file) => file.endsWith(".js") && !loud.includes(file))
+  const loud = new Set(manifest.sideEffects.map((file) => file.replace("./dist/", "")))
+  const ours = filesBelow(folder).filter((file) => file.endsWith(".js") && !loud.has(file))
   const external = new Set<string>()
   for (const file of ours) {
     const code = fs.readFileSync(path.join(folder, file), "utf8").replaceAll(/\/\*[^]*?\*\//g, "")
@@ -280,7 +287,6 @@ const program = Effect.gen(function* () {
   )
   yield* book.check("holds what it should and no more", npmName, contents(tarball))
   yield* book.check("manifest", `publint ${versionOf("publint")}`, publintSays(tarball))
-  yield* book.check("types are found", `attw ${versionOf("@arethetypeswrong/cli")}, esm-only`, attwSays(tarball))
 
   const effect = manifest.devDependencies["effect"]!
   const core = Project.make(path.join(work, "core"), consumer, ["service"], {
@@ -299,8 +305,14 @@ const program = Effect.gen(function* () {
     )
   // The whole of it starts with nothing, as a newcomer's machine does.
   const cache = options.quick ? ["--prefer-offline"] : ["--cache", path.join(work, "npm-cache")]
-  yield* book.check("installs in an empty project", npmName, install(core, cache))
-  yield* book.check("installs with all optional peers but @surrealdb/node", npmName, install(all, ["--prefer-offline"]))
+  yield* Effect.all(
+    [
+      book.check("types are found", `attw ${versionOf("@arethetypeswrong/cli")}, esm-only`, attwSays(tarball)),
+      book.check("installs in an empty project", npmName, install(core, cache)),
+      book.check("installs with all optional peers but @surrealdb/node", npmName, install(all, ["--prefer-offline"]))
+    ],
+    { concurrency: 2 }
+  )
 
   const own: Tools.Tool = {
     name: `TypeScript ${versionOf("typescript")}`,
@@ -370,6 +382,7 @@ const program = Effect.gen(function* () {
     return [
       ...(yield* service(core, tool)),
       ...(yield* subpaths(all, tool)),
+      ...(tool.name.startsWith("Node") ? yield* isRequired(all, tool) : []),
       ...expecting("maxConnections 3", true, yield* Project.call(tool, [command, ...question], { cwd: all.folder })),
       ...expecting(
         "needs @effect/platform-node, which is not installed here",
