@@ -2,7 +2,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import { fileURLToPath } from "node:url"
-import { begins, ends, entries, problemsOf, type Size, statedOn, tableOf, withTable } from "./Sizes.ts"
+import {
+  begins,
+  ends,
+  entries,
+  problemsOf,
+  problemsOfPackage,
+  type Size,
+  statedOn,
+  tableOf,
+  withTable
+} from "./Sizes.ts"
+import * as Tools from "./Tools.ts"
+
+const page = fs.readFileSync(fileURLToPath(new URL("../../docs/package.md", import.meta.url)), "utf8")
 
 const size = (name: string, gzipped: number): Size => ({
   name,
@@ -13,16 +26,30 @@ const size = (name: string, gzipped: number): Size => ({
 })
 
 const empty = `# A page\n\n${begins}\n${ends}\n\nThe rest.\n`
-const pageOf = (...sizes: ReadonlyArray<Size>) => withTable(empty, tableOf({ before: 100_000, sizes }))
+const pageOf = (...sizes: ReadonlyArray<Size>) =>
+  withTable(empty, tableOf({ packed: 1e6, unpacked: 5e6, before: 100_000, sizes }))
 const stated = statedOn(pageOf(size("PoolConfig", 10_000), size("effect-pool/Sql", 40_000)))
+
+describe("docs/package.md", () => {
+  it("names every version that the package is tried with", () => {
+    const tried = [Tools.nodes, Tools.compilers, Object.values(Tools.managers), Object.values(Tools.runtimes)].flat()
+    assert.deepStrictEqual(
+      tried.filter((version) => !page.includes(version)),
+      []
+    )
+  })
+})
 
 describe("the sizes that the page states", () => {
   it("are read from it as they were written, however often", () => {
     assert.deepStrictEqual([...stated.keys()], ["PoolConfig", "effect-pool/Sql"])
     assert.deepStrictEqual(stated.get("PoolConfig"), { minified: 30_000, gzipped: 10_000, added: 10_000 })
-    const page = pageOf(size("PoolConfig", 10_000))
-    assert.strictEqual(withTable(page, tableOf({ before: 100_000, sizes: [size("PoolConfig", 10_000)] })), page)
-    assert.isTrue(page.startsWith("# A page\n") && page.endsWith("\nThe rest.\n"))
+    const written = pageOf(size("PoolConfig", 10_000))
+    assert.strictEqual(
+      withTable(written, tableOf({ packed: 1e6, unpacked: 5e6, before: 100_000, sizes: [size("PoolConfig", 10_000)] })),
+      written
+    )
+    assert.isTrue(written.startsWith("# A page\n") && written.endsWith("\nThe rest.\n"))
   })
 
   it("may be exceeded by five in a hundred, and not by six", () => {
@@ -49,8 +76,16 @@ describe("the sizes that the page states", () => {
     ])
   })
 
+  it("are those of the package itself, as it is fetched and on disk, give or take a fifth", () => {
+    const written = pageOf(size("PoolConfig", 10_000))
+    assert.deepStrictEqual(problemsOfPackage({ packed: 1.2e6, unpacked: 6e6 }, written), [])
+    const problem = "the package is 1.3 MB to fetch and 5.0 MB on disk, and the page says less"
+    assert.deepStrictEqual(problemsOfPackage({ packed: 1.3e6, unpacked: 5e6 }, written), [problem])
+    assert.isNotEmpty(problemsOfPackage({ packed: 1e6, unpacked: 6.1e6 }, written))
+    assert.isNotEmpty(problemsOfPackage({ packed: 1e6, unpacked: 5e6 }, empty))
+  })
+
   it("are on docs/package.md, for every bundle that is measured", () => {
-    const page = fs.readFileSync(fileURLToPath(new URL("../../docs/package.md", import.meta.url)), "utf8")
     assert.deepStrictEqual(
       [...statedOn(page).keys()],
       entries.map(({ name }) => name)

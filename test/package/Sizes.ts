@@ -101,12 +101,15 @@ export const bundle = (project: string, code: string, withEffect: boolean): Effe
 const gzipped = (code: string): number => gzipSync(code, { level: 9 }).length
 
 export interface Measured {
+  /** The package itself, in bytes: as it is fetched, and on disk. */
+  readonly packed: number
+  readonly unpacked: number
   /** What a program with Effect, and without the package, is: in bytes, gzipped. */
   readonly before: number
   readonly sizes: ReadonlyArray<Size>
 }
 
-export const measure = Effect.fnUntraced(function* (project: string) {
+export const measure = Effect.fnUntraced(function* (project: string, packed: number, unpacked: number) {
   const before = gzipped((yield* bundle(project, program, true)).code)
   const sizes = yield* Effect.forEach(
     entries,
@@ -123,7 +126,7 @@ export const measure = Effect.fnUntraced(function* (project: string) {
       return size
     })
   )
-  return { before, sizes } satisfies Measured
+  return { packed, unpacked, before, sizes } satisfies Measured
 })
 
 export const begins = "<!-- generated: npm run package:check -- --write-sizes -->"
@@ -133,9 +136,13 @@ const columns = ["minified", "gzipped", "added"] as const
 
 const kilobytes = (bytes: number): string => (bytes / 1000).toFixed(1)
 
+const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1)
+
 /** The table of the page. */
-export const tableOf = ({ before, sizes }: Measured): string =>
+export const tableOf = ({ before, packed, sizes, unpacked }: Measured): string =>
   [
+    `The package is ${megabytes(packed)} MB to fetch and ${megabytes(unpacked)} MB on disk, most of it maps, sources and pages. Of that, a program loads:`,
+    "",
     "| import | minified, kB | gzipped, kB | added to a program with Effect, gzipped, kB |",
     "|---|---:|---:|---:|",
     ...sizes.map((size) => `| \`${size.name}\` | ${columns.map((column) => kilobytes(size[column])).join(" | ")} |`),
@@ -163,6 +170,15 @@ export const statedOn = (page: string): Stated =>
       ]
     )
   )
+
+/** What is wrong with what the page says of the package itself; its pages grow, and a fifth more of them is no surprise. */
+export const problemsOfPackage = ({ packed, unpacked }: Pick<Measured, "packed" | "unpacked">, page: string) => {
+  const [, fetched, onDisk] = /is ([\d.]+) MB to fetch and ([\d.]+) MB on disk/.exec(page.slice(...placeOn(page))) ?? []
+  const isSaid = packed <= Number(fetched) * 1.2e6 && unpacked <= Number(onDisk) * 1.2e6
+  return isSaid
+    ? []
+    : [`the package is ${megabytes(packed)} MB to fetch and ${megabytes(unpacked)} MB on disk, and the page says less`]
+}
 
 /** The page with another table. */
 export const withTable = (page: string, table: string): string => {

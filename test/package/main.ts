@@ -8,7 +8,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
-import { parseArgs } from "node:util"
+import { isDeepStrictEqual, parseArgs } from "node:util"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -89,6 +89,22 @@ const publintSays = ({ file }: Tarball) =>
     const { messages, pkg } = await publint({ pack: { tarball }, level: "suggestion" })
     return messages.map((message) => formatMessage(message, pkg, { color: false }) ?? message.code)
   })
+
+/** npm corrects what it does not like when it publishes; then what is published is not what was tried. */
+const npmCorrects = Effect.fnUntraced(function* (work: string) {
+  const folder = path.join(work, "manifest")
+  fs.mkdirSync(folder)
+  fs.copyFileSync(path.join(root, "package.json"), path.join(folder, "package.json"))
+  const { output, status } = yield* run("npm", ["pkg", "fix"], { cwd: folder })
+  if (status !== 0) return output.trim().split("\n")
+  const corrected = JSON.parse(fs.readFileSync(path.join(folder, "package.json"), "utf8")) as Readonly<
+    Record<string, unknown>
+  >
+  const names = new Set([...Object.keys(manifest), ...Object.keys(corrected)])
+  return [...names]
+    .filter((name) => !isDeepStrictEqual(corrected[name], (manifest as object as Record<string, unknown>)[name]))
+    .map((name) => `npm would correct "${name}": ${JSON.stringify(corrected[name])}`)
+})
 
 const attwSays = Effect.fnUntraced(function* ({ file }: Tarball) {
   const program = path.join(root, "node_modules", "@arethetypeswrong", "cli", "dist", "index.js")
@@ -248,11 +264,12 @@ const bundleWorks = Effect.fnUntraced(function* (core: Project.Project, all: Pro
   return [...problems, ...expecting("a script of true", true, yield* evaluate(all, code))]
 })
 
-const sizes = Effect.fnUntraced(function* (project: Project.Project) {
-  const measured = yield* Sizes.measure(project.folder)
+const sizes = Effect.fnUntraced(function* (project: Project.Project, { packedSize, unpackedSize }: Tarball) {
+  const measured = yield* Sizes.measure(project.folder, packedSize, unpackedSize)
   const text = fs.readFileSync(page, "utf8")
   if (options["write-sizes"]) fs.writeFileSync(page, Sizes.withTable(text, Sizes.tableOf(measured)))
-  return Sizes.problemsOf(measured.sizes, Sizes.statedOn(fs.readFileSync(page, "utf8")))
+  const written = fs.readFileSync(page, "utf8")
+  return [...Sizes.problemsOf(measured.sizes, Sizes.statedOn(written)), ...Sizes.problemsOfPackage(measured, written)]
 })
 
 /** A project that another package manager fills; its programs were compiled elsewhere. */
@@ -286,6 +303,7 @@ const program = Effect.gen(function* () {
     `${path.basename(tarball.file)}: ${tarball.files.length} files, ${(tarball.packedSize / 1e6).toFixed(2)} MB packed, ${(tarball.unpackedSize / 1e6).toFixed(2)} MB unpacked`
   )
   yield* book.check("holds what it should and no more", npmName, contents(tarball))
+  yield* book.check("npm has nothing to correct", npmName, npmCorrects(work))
   yield* book.check("manifest", `publint ${versionOf("publint")}`, publintSays(tarball))
 
   const effect = manifest.devDependencies["effect"]!
@@ -373,7 +391,7 @@ const program = Effect.gen(function* () {
   yield* book.check(
     options["write-sizes"] ? "sizes, written to docs/package.md" : "sizes are those of docs/package.md",
     `rolldown ${versionOf("rolldown")}`,
-    sizes(all)
+    sizes(all, tarball)
   )
 
   const command = path.join("node_modules", "effect-pool", "dist", "cli", "main.js")
