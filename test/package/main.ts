@@ -195,21 +195,23 @@ const privateModules = [
 ]
 
 const isPrivate = Effect.fnUntraced(function* (project: Project.Project, compiler: Tools.Tool) {
-  const problems: Array<string> = []
-  const wrong = privateModules.map((name) => `import * as module from "effect-pool/${name}"\nexport { module }\n`)
-  for (const [at, name] of privateModules.entries()) {
-    problems.push(
-      ...expecting(
-        "ERR_PACKAGE_PATH_NOT_EXPORTED",
-        false,
-        yield* evaluate(project, `await import("effect-pool/${name}")`)
-      )
-    )
-    fs.writeFileSync(path.join(project.folder, "wrong.ts"), wrong[at]!)
-    for (const settings of Project.settingsOf([true], [true])) {
-      const said = yield* Project.compile(project, compiler, ["wrong"], settings)
-      if (!said.includes("TS2307"))
-        problems.push(`effect-pool/${name} compiles with ${settings.moduleResolution}: ${said}`)
+  const entries = privateModules.map((name) => `effect-pool/${name}`)
+  const script = `
+    for (const name of ${JSON.stringify(entries)}) {
+      const code = await import(name).then(() => "imported", (error) => error.code)
+      if (code !== "ERR_PACKAGE_PATH_NOT_EXPORTED") throw new Error(name + ": " + code)
+    }
+    console.log("closed")
+  `
+  const problems = [...expecting("closed", true, yield* evaluate(project, script))]
+  const imports = entries.map((name, at) => `import * as module${at} from "${name}"\nexport { module${at} }\n`)
+  fs.writeFileSync(path.join(project.folder, "wrong.ts"), imports.join(""))
+  for (const settings of Project.settingsOf([true], [true])) {
+    const said = yield* Project.compile(project, compiler, ["wrong"], settings)
+    for (const name of entries) {
+      if (!said.includes(`error TS2307: Cannot find module '${name}'`)) {
+        problems.push(`${name} compiles with ${settings.moduleResolution}: ${said}`)
+      }
     }
   }
   fs.rmSync(path.join(project.folder, "wrong.ts"))
