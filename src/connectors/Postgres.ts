@@ -364,13 +364,6 @@ const readUrl = (text: string): { readonly url: URL | undefined; readonly proble
   return { url, problems }
 }
 
-/** The driver would say so at every attempt, as if the next one might be another. */
-const anonymous: ConfigProblem = {
-  field: "username",
-  value: "nothing",
-  expected: `a user name: in the URL, as "username", or as USER in the environment`
-}
-
 /** Settings that the driver sends by itself, from fields of their own. */
 const reservedParameters = new Set(["user", "database", "replication", "options"])
 
@@ -395,9 +388,6 @@ const targetOf = (options: Options): Target => {
     url?.searchParams.get(parameter) ?? (part === undefined || part === "" ? undefined : decodeURIComponent(part))
   const host = options.host ?? inUrl("host", url?.hostname) ?? "localhost"
   const port = options.port ?? Number(inUrl("port", url?.port) ?? 5432)
-  const username = options.username ?? inUrl("user", url?.username) ?? process.env["USER"] ?? process.env["USERNAME"]
-  // A URL that is none may have had one.
-  const isAnonymous = username === undefined && problems.length === 0
   return {
     host: host.replace(/^\[(.*)\]$/, "$1"),
     port,
@@ -406,7 +396,7 @@ const targetOf = (options: Options): Target => {
     isNamed:
       url?.searchParams.has("application_name") === true ||
       options.startupParameters?.["application_name"] !== undefined,
-    problems: [...problems, ...(isAnonymous ? [anonymous] : []), ...optionProblems(options, port)]
+    problems: [...problems, ...optionProblems(options, port)]
   }
 }
 

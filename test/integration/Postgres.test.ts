@@ -230,34 +230,9 @@ layer(serverWith(), live)("Postgres.connector", (it) => {
       })
     )
 
-    it.effect("refuses to connect as nobody, as where no variable is set in a container", () =>
-      Effect.gen(function* () {
-        const names = ["USER", "USERNAME"] as const
-        const before = names.map((name) => process.env[name])
-        for (const name of names) delete process.env[name]
-        const [nobody, inUrl, known] = [
-          counted({}),
-          counted({ url: "postgres://db.example/app?user=app" }),
-          counted({ username: "app" })
-        ]
-        names.forEach((name, index) => before[index] !== undefined && (process.env[name] = before[index]))
-        const error = yield* Effect.flip(ConnectionPool.make(nobody.connector))
-        assert.strictEqual(
-          error.message.split("\n")[1],
-          '  username: got nothing, expected a user name: in the URL, as "username", or as USER in the environment'
-        )
-        assert.strictEqual(nobody.attempts.count, 0)
-        for (const { connector } of [inUrl, known]) assert.deepStrictEqual(connector.problems, [])
-      })
-    )
-
     it.effect("refuses startup parameters that the driver keeps for itself, and a keepAlive that is none", () =>
       Effect.gen(function* () {
-        const { connector } = counted({
-          username: "app",
-          startupParameters: { User: "x" },
-          keepAlive: "nonsense" as never
-        })
+        const { connector } = counted({ startupParameters: { User: "x" }, keepAlive: "nonsense" as never })
         const error = yield* Effect.flip(ConnectionPool.make(connector))
         assert.deepStrictEqual(error._tag === "PoolConfigError" && error.problems.map(({ field }) => field), [
           "keepAlive",
@@ -268,7 +243,7 @@ layer(serverWith(), live)("Postgres.connector", (it) => {
 
     it.effect.each([0, -1, 65_536, 1.5, NaN, Infinity])("refuses the port %d", (port) =>
       Effect.gen(function* () {
-        const { attempts, connector } = counted({ host: "127.0.0.1", port, username: "app" })
+        const { attempts, connector } = counted({ host: "127.0.0.1", port })
         const error = yield* Effect.flip(ConnectionPool.make(connector))
         assert.strictEqual(error.message.split("\n")[1], `  port: got ${port}, expected a port from 1 to 65535`)
         assert.strictEqual(attempts.count, 0)
