@@ -121,6 +121,20 @@ layer(serverWith(), live)("a PostgreSQL session that is taken from its borrower"
     )
   }
 
+  it.effect("goes on with what is pipelined behind the statement, for which the pool does not wait", () =>
+    Effect.gen(function* () {
+      const outside = yield* observer
+      const pool = yield* makePool("pipelined", single, { driver: { multiplex: true } })
+      const work = (c: Connection) => Effect.all([sleeps(c), c.query("select pg_sleep(2.5)")], { concurrency: 2 })
+      yield* Effect.forkChild(Effect.flip(ConnectionPool.use(pool, work)))
+      yield* eventually(sessionsOf(outside, "pipelined"), ([session]) => session?.state === "active")
+      yield* ways["recycle"]!(pool)
+      yield* ConnectionPool.use(pool, backendPid)
+      const [first] = yield* sessionsOf(outside, "pipelined")
+      assert.deepStrictEqual([first?.state, first?.query], ["active", "select pg_sleep(2.5)"])
+    })
+  )
+
   it.effect("is gone when its pool has closed after the drain", () =>
     Effect.gen(function* () {
       const outside = yield* observer
