@@ -40,7 +40,7 @@ import { acquireSpan } from "./runtime/HolderNames.ts"
 import { runtimeOf } from "./runtime/PoolHandle.ts"
 import { PoolRuntime } from "./runtime/PoolRuntime.ts"
 import { snapshotOf } from "./runtime/Refusals.ts"
-import { reportOperatorAction } from "./runtime/Reports.ts"
+import { reportNamesake, reportOperatorAction } from "./runtime/Reports.ts"
 import { adviceOn, type Known } from "./runtime/SizeAdvice.ts"
 import { statusOf } from "./runtime/StatusReport.ts"
 import { type Member, Membership } from "./runtime/SharedBudget.ts"
@@ -185,7 +185,9 @@ const build = Effect.fnUntraced(function* <A, E, R>(connector: Connector<A, E, R
     }
   }
   yield* runtime.start
-  runtime.onClosed = Context.get(surroundings, PoolRegistry).add(pool as ConnectionPool<unknown>)
+  const registry = Context.get(surroundings, PoolRegistry)
+  if (registry.get(name) !== undefined) reportNamesake(runtime)
+  runtime.onClosed = registry.add(pool as ConnectionPool<unknown>)
   if (config.startup === "failFast" && config.minConnections > 0) yield* Deferred.await(runtime.firstConnect)
   else if (config.startup === "await") yield* runtime.ready.await
   return pool

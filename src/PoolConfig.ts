@@ -44,36 +44,37 @@ const pause = duration(Duration.zero, longest)
 const limit = duration(Duration.millis(1), Duration.infinity)
 
 /**
- * The configuration of a pool, checked and with every default filled in.
+ * The configuration of a pool, checked and with every default filled in. Where no upper bound
+ * is named, `Infinity` switches the limit off.
  *
- * | field | default | what it bounds |
- * |---|---|---|
- * | `name` | the connector's | the pool's name in errors, logs and status |
- * | `minConnections` | 2 | connections kept open, opened ahead of need |
- * | `maxConnections` | 10 | connections in every state, those being closed included |
- * | `acquireTimeout` | 5 s | one acquire, in all: queue, connect and check |
- * | `connectTimeout` | 5 s | one attempt to connect |
- * | `checkTimeout` | 2 s | one check |
- * | `resetTimeout` | 5 s | one reset |
- * | `closeTimeout` | 5 s | how long a finalizer may hold a place in the pool |
- * | `queryTimeout` | 30 s | one query, by connectors that run queries; `Infinity` switches it off |
- * | `idleTimeout` | 300 s | how long a connection above the minimum may rest, unless the peaks of that time have needed it |
- * | `maxLifetime` | 30 min | the age of a connection, shortened by a random part of up to 25 % |
- * | `maxUses` | 1000 | the leases of one connection |
- * | `healthCheckInterval` | 30 s | how long an idle connection goes unchecked; the last idle one is left to callers |
- * | `checkAfterIdle` | 500 ms | how long it may rest and still be lent without a check |
- * | `maxConnecting` | 5 | connections being opened at the same time |
- * | `warmup` | `{ batchSize: 5, delay: 100 ms }` | how the minimum is opened |
- * | `maxWaiting` | unbounded | the line of waiters |
- * | `unavailableAfter` | 30 s | how long waiters are kept waiting for a server that cannot be reached |
- * | `leakThreshold` | 60 s | how long a lease may run before the pool says that it may be lost; `Infinity` switches it off |
- * | `concurrency` | 1 | the leases that may share one connection, for drivers that pipeline |
- * | `nested` | `"warn"` | acquires by a fiber that holds a connection already: `"allow"`, `"warn"` (a deadlock ends at once), `"error"` |
- * | `drainTimeout` | 10 s | how long borrowers may finish when the pool closes |
- * | `retry` | `{ initial: 1 s, max: 60 s, factor: 2, jitter: 0.2 }` | the time between attempts to connect |
- * | `sizing` | `"predictive"` | how many connections there are between the minimum and the maximum; see `SizingPolicy` |
- * | `shedding` | `{ enabled: true, target: 100 ms, interval: 500 ms }` | the wait that may stand while more comes than is served: beyond it the pool refuses early |
- * | `startup` | `"await"` | `"await"`: ready when the first connection is; `"background"`: at once; `"failFast"`: the first failure is final |
+ * | field | default | may be | what it bounds |
+ * |---|---|---|---|
+ * | `name` | the connector's | not empty | the pool's name in errors, logs and status |
+ * | `minConnections` | 2 | 0 to 1,000,000, at most `maxConnections` | connections kept open, opened ahead of need |
+ * | `maxConnections` | 10 | 1 to 1,000,000 | connections in every state, those being closed included |
+ * | `acquireTimeout` | 5 s | 1 ms to 1 day | one acquire, in all: queue, connect and check |
+ * | `connectTimeout` | 5 s | 1 ms to 1 day | one attempt to connect |
+ * | `checkTimeout` | 2 s | 1 ms to 1 day | one check |
+ * | `resetTimeout` | 5 s | 1 ms to 1 day | one reset |
+ * | `closeTimeout` | 5 s | 1 ms to 1 day | how long a finalizer may hold a place in the pool |
+ * | `queryTimeout` | 30 s | 1 ms or more | one query, by connectors that run queries; `Infinity` switches it off |
+ * | `idleTimeout` | 300 s | 1 ms or more | how long a connection above the minimum may rest, unless the peaks of that time have needed it |
+ * | `maxLifetime` | 30 min | 1 ms or more | the age of a connection, shortened by a random part of up to 25 % |
+ * | `maxUses` | 1000 | 1 or more | the leases of one connection |
+ * | `healthCheckInterval` | 30 s | 1 ms or more | how long an idle connection goes unchecked; the last idle one is left to callers |
+ * | `checkAfterIdle` | 500 ms | 0 or more | how long it may rest and still be lent without a check |
+ * | `maxConnecting` | 5 | 1 to 1,000,000 | connections being opened at the same time |
+ * | `warmup` | `{ batchSize: 5, delay: 100 ms }` | from 1; 0 to 1 day | the minimum is opened `batchSize` at a time, `delay` apart |
+ * | `maxWaiting` | unbounded | 0 or more | the line of waiters |
+ * | `unavailableAfter` | 30 s | 0 or more | how long waiters are kept waiting for a server that cannot be reached |
+ * | `leakThreshold` | 60 s | 1 ms or more | how long a lease may run before the pool says that it may be lost; `Infinity` switches it off |
+ * | `concurrency` | 1 | 1 to 10,000 | the leases that may share one connection, for drivers that pipeline |
+ * | `nested` | `"warn"` | one of these | acquires by a fiber that holds a connection already: `"allow"`, `"warn"` (a deadlock ends at once), `"error"` |
+ * | `drainTimeout` | 10 s | 0 to 1 day | how long borrowers may finish when the pool closes |
+ * | `retry` | `{ initial: 1 s, max: 60 s, factor: 2, jitter: 0.2 }` | 1 ms to 1 day; 1 to 100; 0 to 1 | the time between attempts to connect |
+ * | `sizing` | `"predictive"` | a name, or a policy | how many connections there are between the minimum and the maximum; see `SizingPolicy` |
+ * | `shedding` | `{ enabled: true, target: 100 ms, interval: 500 ms }` | 1 ms to 1 day | the wait that may stand while more comes than is served: beyond it the pool refuses early |
+ * | `startup` | `"await"` | one of these | `"await"`: ready when the first connection is; `"background"`: at once; `"failFast"`: the first failure is final |
  *
  * @category models
  * @since 0.1.0
@@ -508,7 +509,7 @@ const fromVariables = (values: Readonly<Record<string, Option.Option<string>>>):
 /**
  * Reads the configuration from `Config`: with the prefix `DB`, from `DB_MAX_CONNECTIONS`, `DB_ACQUIRE_TIMEOUT`
  * (`"5 seconds"`, or milliseconds), `DB_RETRY_INITIAL`, `DB_SHEDDING_ENABLED` (`true` or `false`), ... and `DB_ENVIRONMENT` for the preset. Variables that are not
- * set leave the preset's value. Fails with one error that names every wrong variable.
+ * set leave the preset's value. Fails with one `ConfigError` that names every wrong variable.
  *
  * **Example** (From variables)
  *

@@ -2,7 +2,7 @@
  * The errors of a pool. Each carries its numbers, a diagnosis and advice, in this order, and never a secret.
  *
  * `AcquireError` is what acquiring can fail with; an HTTP handler that lets one escape answers 503 with an
- * `application/problem+json` body and, where waiting helps, a `Retry-After` header.
+ * `application/problem+json` body and a `Retry-After` header: the error's own, or 1 second where it has none.
  *
  * @since 0.1.0
  */
@@ -59,7 +59,7 @@ export const FailureKind = Schema.Literals(["transient", "permanent", "overloade
 export type FailureKind = typeof FailureKind.Type
 
 /**
- * Why a connect failed, as a label of few values: nobody listens there (`refused`), no answer in time (`timeout`), no such host
+ * Why a connect failed, as a label of few values, for metrics and programs: nobody listens there (`refused`), no answer in time (`timeout`), no such host
  * (`dns`), the certificate or the protocol (`tls`), the credentials (`auth`), no room on the server (`too_many_connections`), the
  * connection broke while it was made (`reset`), or something else.
  *
@@ -312,8 +312,9 @@ export class AcquireTimeout extends Schema.TaggedError<AcquireTimeout>("effect-p
 }
 
 /**
- * The pool has had no usable connection for `unavailableAfter` and cannot open one. Acquires fail with this at once,
- * without waiting, until a probe succeeds; `retryAfterSeconds` is the time to the next probe.
+ * The pool has had no usable connection for `unavailableAfter` and cannot open one (`cannotConnect`), or was paused with
+ * `acquires: "fail"` (`paused`). Acquires fail with this at once, without waiting, until a probe succeeds, or until `resume`.
+ * `retryAfterSeconds` is the time to the next probe; of a paused pool nobody can know it, and it is a guess.
  *
  * - `pool`: the pool's name. `reason`: it cannot connect, or it was paused with `acquires: "fail"`. `snapshot`: the pool at
  *   that moment.
@@ -441,7 +442,7 @@ export class PoolDeadlock extends Schema.TaggedError<PoolDeadlock>("effect-pool/
 }
 
 /**
- * The pool is closing or closed: its scope has ended.
+ * The pool is closing or closed: its scope has ended, or it was drained.
  *
  * - `pool`: the pool's name.
  *
@@ -455,7 +456,7 @@ export class PoolClosed extends Schema.TaggedError<PoolClosed>("effect-pool/Pool
 
   override get message(): string {
     return (
-      `[pool ${this.pool}] closed: its scope has ended. Acquire inside the program that the pool's layer is provided to, ` +
+      `[pool ${this.pool}] closed: it was drained, or its scope has ended. Acquire inside the program that the pool's layer is provided to, ` +
       `and let that program end before the layer does.`
     )
   }
@@ -527,7 +528,7 @@ export class PoolConfigError extends Schema.TaggedError<PoolConfigError>("effect
  * A connection could not be opened. `make` fails with it in the startup mode `"failFast"`; elsewhere it is the cause of
  * other errors.
  *
- * - `pool`: the pool's name. `kind`: whether another try may help. `reason`: why, in words.
+ * - `pool`: the pool's name. `kind`: whether another try may help. `reason`: why, in words (and not the label of a `ConnectFailure`).
  * - `cause`: the connector's own error, without secrets; or, if no answer came within `connectTimeout`, that.
  *
  * @category errors
@@ -593,8 +594,8 @@ export class QueryTimeout extends Schema.TaggedError<QueryTimeout>("effect-pool/
 }
 
 /**
- * The pool did not become ready in the time that was given it. `reasons` are the failed attempts to connect so far, each
- * with how often it was met; the pool goes on trying.
+ * The pool did not become ready in the time that was given it. `reasons` are the failures of its attempts to connect so far; of each
+ * of them, `attempts` is how often it was met. The pool goes on trying.
  *
  * - `pool`: the pool's name. `state`: the state it is in. `waitedMillis`: how long was waited, in milliseconds. `snapshot`:
  *   the pool at that moment.

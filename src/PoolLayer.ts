@@ -103,7 +103,7 @@ export interface ServiceClass<in out Self, in out Id extends string, in out A> e
   readonly recentEvents: Effect.Effect<ReadonlyArray<PoolEvent>, never, Self>
   /** See `ConnectionPool.awaitReady`. */
   readonly awaitReady: Effect.Effect<void, PoolClosed, Self>
-  /** See `ConnectionPool.awaitReady`. */
+  /** Like `awaitReady`, for no longer than `timeout`: then it fails with `PoolNotReady`, which has every reason so far. */
   readonly awaitReadyWithin: (timeout: Duration.Input) => Effect.Effect<void, PoolClosed | PoolNotReady, Self>
   /** See `ConnectionPool.resize`. */
   readonly resize: (limits: ConnectionPool.Limits) => Effect.Effect<void, PoolConfigError | PoolClosed, Self>

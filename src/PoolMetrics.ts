@@ -11,8 +11,16 @@ import { closeReasons } from "./engine/Connection.ts"
 import { type ConfigProblem, FailureReason, PoolConfigError } from "./PoolError.ts"
 import { type Entry, PoolRegistry } from "./PoolRegistry.ts"
 import { catalog, type MetricDefinition } from "./runtime/MetricCatalog.ts"
-import { type Buckets, MetricSeries } from "./runtime/MetricSeries.ts"
+import { type Buckets as SeriesBuckets, MetricSeries } from "./runtime/MetricSeries.ts"
 import { runtimeOf } from "./runtime/PoolHandle.ts"
+
+/**
+ * The upper bounds of the histograms, in seconds, rising: of acquires, of leases (`use`), and of connects (`create`).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Buckets = SeriesBuckets
 
 /**
  * What is measured, and under which names.

@@ -122,7 +122,7 @@ const counts = <const Names extends ReadonlyArray<string>>(names: Names) => Sche
  * Everything there is to say about a pool. The fields of `PoolStatus`, and:
  *
  * - What dashboards ask every pool for, under the names they use: `total_connections`, `available_connections` (idle),
- *   `in_use_connections`, `wait_queue_length`, `avg_wait_time_ms` (milliseconds), `connections_created_total`,
+ *   `in_use_connections`, `wait_queue_length`, `avg_wait_time_ms` (milliseconds: the mean of all acquires since the pool was made), `connections_created_total`,
  *   `connections_closed_total`.
  * - `key`: the pool's name among those of its process; another one than `name` where two have the same.
  * - `at`, `since`: wall time in milliseconds, now and when the pool was made.

@@ -88,8 +88,8 @@ export const KneeStatus = Schema.Struct({
 export type KneeStatus = typeof KneeStatus.Type
 
 /**
- * A snapshot: connections by state (they add up to `total`, which never exceeds `maxConnections`), the waiters, the
- * limits, and sums over the life of the pool. O(1) to read.
+ * A snapshot: connections by state (they add up to `total`, which exceeds `maxConnections` only after a resize to less, until
+ * borrowers have returned what is too much), the waiters, the limits, and sums over the life of the pool. O(1) to read.
  *
  * - `name`, `state`: of the pool. `waiting`: those who wait for a connection.
  * - `idle`, `inUse`, `connecting`, `checking`, `resetting`, `closing`: connections by state. `leases`: those that are running, which are
@@ -100,7 +100,7 @@ export type KneeStatus = typeof KneeStatus.Type
  *   were interrupted, or were refused because the line was full or more came than was served; `refused`: because the server could not be reached, or the
  *   pool was paused or closed; `deadlocked`: because their own fibers held what they waited for.
  * - `acquiredAtOnce`: of those acquired, the ones that found a connection at hand.
- * - `connectFailures`: attempts to connect that failed. `retries`: attempts made as the probe of a backoff step. `lastFailure`: present
+ * - `connectFailures`: attempts to connect that failed. `retries`: those that were made after a failure, one for each step of the backoff. `lastFailure`: present
  *   while connects fail.
  * - `oldestWaitMillis`: how long the first in line has waited; 0 while nobody waits. `holdMillis`, `connectMillis`: how long leases last
  *   and connects take, the recent ones weighing most; 0 before the first. All are milliseconds.

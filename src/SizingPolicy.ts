@@ -29,6 +29,15 @@ export type SizingWindow = Engine.SizingWindow
 export type SizingDecision = Engine.SizingDecision
 
 /**
+ * What got done up to the time `at` (milliseconds of the pool's monotonic clock), while somebody waited all the time: with so many
+ * `connections` in use, so many `leases` ended, which are so many `perSecond`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CapacitySample = Engine.CapacitySample
+
+/**
  * Where more connections stop helping, with how far that can be believed.
  *
  * @category models

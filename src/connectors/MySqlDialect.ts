@@ -44,7 +44,7 @@ const valuesTable = (columns: string, values: ReadonlyArray<ReadonlyArray<unknow
  * A compiler of statements for MySQL and MariaDB. `sql.updateValues` is a derived table to join with:
  * ``sql`update orders join ${sql.updateValues(rows, "data")} on orders.id = data.id set orders.total = data.total` ``.
  *
- * `transform` makes names of the database of names of the program; without it they stay as they are. {@link makeDialect}
+ * `transform` turns a program's names into the database's; without it they stay as they are. {@link makeDialect}
  * makes one by itself.
  *
  * @category constructors

@@ -401,12 +401,17 @@ const optionProblems = ({ keepAlive, startupParameters = {} }: Options, port: nu
   return problems
 }
 
+/** Whoever has named nobody is, to the driver, who the process belongs to; in a container that is often nobody either. */
+const nobody: ConfigProblem = { field: "username", value: "nothing", expected: "a user, here or in the url" }
+
 const targetOf = (options: Options): Target => {
   const { problems, url } = options.url === undefined ? { url: undefined, problems: [] } : readUrl(reveal(options.url))
   const inUrl = (parameter: string, part: string | undefined): string | undefined =>
     url?.searchParams.get(parameter) ?? (part === undefined || part === "" ? undefined : decodeURIComponent(part))
   const host = options.host ?? inUrl("host", url?.hostname) ?? "localhost"
   const port = options.port ?? Number(inUrl("port", url?.port) ?? 5432)
+  const username = options.username ?? inUrl("user", url?.username) ?? process.env["USER"] ?? process.env["USERNAME"]
+  const isNobody = username === undefined && problems.length === 0
   return {
     host: host.replace(/^\[(.*)\]$/, "$1"),
     port,
@@ -415,7 +420,7 @@ const targetOf = (options: Options): Target => {
     isNamed:
       url?.searchParams.has("application_name") === true ||
       options.startupParameters?.["application_name"] !== undefined,
-    problems: [...problems, ...optionProblems(options, port)]
+    problems: [...problems, ...optionProblems(options, port), ...(isNobody ? [nobody] : [])]
   }
 }
 

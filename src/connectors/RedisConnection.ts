@@ -53,7 +53,7 @@ export interface Topics {
  * @since 0.1.0
  */
 export interface Connection {
-  /** What the server calls the connection (`CLIENT ID`); `undefined` before Redis 6. */
+  /** What the server calls the connection (`CLIENT ID`); `undefined` where the server does not tell. */
   readonly id: number | undefined
   /**
    * Sends a command. Answers are as in the second protocol of Redis: lists, strings, numbers and `null`, with text read as

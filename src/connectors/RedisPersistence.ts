@@ -48,7 +48,7 @@ const evalWith =
 
 /**
  * Effect's `Redis` service whose connections come from the pool. Every command borrows one for as long as it runs; `reserve`
- * keeps one, and so does each subscription. A pool's error is the cause of the service's `RedisError`.
+ * keeps one, and so does each subscription. A pool's error is the cause of the service's own error (`effect/persistence`'s, not this module's).
  *
  * See {@link layerPersistence} for an example.
  *

@@ -22,7 +22,16 @@ import {
   ServiceUnavailable
 } from "../PoolError.ts"
 import { Reserved, Timed } from "./SqlConnections.ts"
-import { type Cancel, Deadlines } from "./SqlDeadlines.ts"
+import { type Cancel as CancelStatement, Deadlines } from "./SqlDeadlines.ts"
+
+/**
+ * Tells the server to end what a connection is doing, on another way than the busy connection. `ended` completes when the statement
+ * has; what does not end must be ended by force, so that this completes in any case.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Cancel<in A> = CancelStatement<A>
 
 /**
  * How statements are written and run on a driver's connection. The rest are options of Effect's `SqlClient.make`.
@@ -40,7 +49,7 @@ export interface Dialect<in A> extends Omit<
   readonly reserved?: ((connection: A) => Effect.Effect<SqlConnection.Connection, never, Scope.Scope>) | undefined
   /**
    * How a statement is ended that takes longer than the pool's `queryTimeout`: tells the server, on another way than the busy
-   * connection. `ended` completes when the statement has ended; one that does not end must be ended by force.
+   * connection. Its second parameter, `ended`, completes when the statement has ended; one that does not end must be ended by force.
    *
    * - `"interrupt"`: the driver does so by itself when its statement's fiber is interrupted, which costs each statement a fiber.
    * - nothing (default): the driver cannot. The statement is interrupted, and its connection discarded.

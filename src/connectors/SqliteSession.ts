@@ -52,7 +52,7 @@ export interface Writer extends Reader {
    */
   readonly script: (sql: string) => Effect.Effect<void, SqlError>
   /**
-   * `BEGIN IMMEDIATE`, then `COMMIT` if the effect succeeds, else `ROLLBACK`. Does not nest: `layerSqlClient` does. Fails, and
+   * `BEGIN IMMEDIATE`, then `COMMIT` if the effect succeeds, else `ROLLBACK`. Does not nest: `layerSqlClientFrom` does. Fails, and
    * changes nothing, when SQLite itself has rolled back meanwhile, as it does when the disk is full.
    */
   readonly transaction: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SqlError, R>

@@ -162,8 +162,9 @@ export interface Engine {
  *
  * const program = Effect.gen(function* () {
  *   const engine = yield* SurrealDb.open({ url: "mem://", namespace: "app", database: "app" })
- *   const writers = yield* ConnectionPool.make(SurrealDb.connectorOn(engine, { namespace: "app", database: "app" }))
- *   const readers = yield* ConnectionPool.make(SurrealDb.connectorOn(engine, { namespace: "app", database: "app" }))
+ *   const connector = SurrealDb.connectorOn(engine, { namespace: "app", database: "app" })
+ *   const writers = yield* ConnectionPool.make(connector, { name: "writers" })
+ *   const readers = yield* ConnectionPool.make(connector, { name: "readers" })
  *   yield* ConnectionPool.use(writers, (connection) => connection.query("CREATE order:7 SET customer = 'Ada'"))
  *   return yield* ConnectionPool.use(readers, (connection) => connection.query("SELECT VALUE customer FROM order"))
  * }).pipe(Effect.scoped) // => [["Ada"]]

@@ -9,12 +9,14 @@
  * It is a view, good for one question: a policy that keeps it sees it change.
  */
 export interface SizingWindow {
+  /** The pool's monotonic clock, in milliseconds: good for differences, and nothing else. */
   readonly now: number
   /**
    * What is asked. `"waiting"`: somebody waits, no connection is on its way to him, and there is room below the limit: may
    * more be opened? `"period"`: the policy's period is over: how many connections are to be kept from now on?
    */
   readonly occasion: "waiting" | "period"
+  /** As configured, or as of the last resize. */
   readonly minConnections: number
   /** How many there may be now: `maxConnections`, less what a shared budget or the server's own limit takes away. */
   readonly limit: number
@@ -24,10 +26,13 @@ export interface SizingWindow {
   readonly kept: number
   /** Connections that serve those who wait: in use by somebody who does not wait himself, or being checked for a waiter. */
   readonly serving: number
+  /** Connections that are lent. */
   readonly inUse: number
+  /** Connections that are being opened. */
   readonly connecting: number
   /** How many may connect at the same time. */
   readonly maxConnecting: number
+  /** Callers who wait for a connection. */
   readonly waiting: number
   /** How long somebody waits before he gives up. */
   readonly acquireTimeout: number

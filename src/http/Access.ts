@@ -20,9 +20,11 @@ import { type ActionName, actionNames, Forbidden, Operating, Reading, Unauthoriz
  * @since 0.1.0
  */
 export interface Asked {
+  /** What is to be done. */
   readonly action: ActionName
   /** The pool's key, as it stands in the path. */
   readonly pool: string
+  /** The request, for its headers. */
   readonly request: HttpServerRequest.HttpServerRequest
 }
 

@@ -8,8 +8,8 @@ import { PoolEvent } from "../PoolEvent.ts"
 import { PoolReport } from "../PoolReport.ts"
 
 /**
- * What one second is described by, in this order. The first nine are levels at its end; the others count within it, and the
- * percentiles (milliseconds, 0 where nothing ended) are those of the second.
+ * What one second is described by, in this order. `at` is its time; up to `leaksNow` they are levels at its end (`preparing`: checking
+ * and resetting); from `acquired` to `closed` they count within it; the rest are percentiles in milliseconds, 0 where nothing ended.
  *
  * @category models
  * @since 0.1.0

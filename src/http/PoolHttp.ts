@@ -21,6 +21,8 @@ import * as HealthRoutes from "./HealthRoutes.ts"
 import { PoolApi } from "./PoolApi.ts"
 import * as PoolRoutes from "./PoolRoutes.ts"
 
+export type { Asked } from "./Access.ts"
+
 /**
  * What is served, and to whom.
  *

@@ -1,6 +1,11 @@
-/** The mean of a few runs, and how far it can be believed. */
-
+/**
+ * The mean of a few runs, and how far it can be believed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Estimate {
+  /** In the unit of what was measured. */
   readonly mean: number
   /** With 95 % confidence, what the mean stands for is no further away than this. Absent: one run says nothing of that. */
   readonly halfWidth?: number | undefined

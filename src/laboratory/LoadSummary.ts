@@ -4,29 +4,53 @@ import type { LoadResult } from "./LoadResult.ts"
 import type { LoadScenario } from "./LoadScenario.ts"
 import { loadMillis } from "./Workload.ts"
 
+/**
+ * What the policies made of one scenario, over all seeds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface ScenarioSummary {
+  /** The scenario's name. */
   readonly scenario: string
+  /** What it is, in a sentence. */
   readonly summary: string
   /** Absent, if nobody says what scenario it was. */
   readonly goodWithinMillis?: number | undefined
+  /** How long was measured. Absent, if nobody says what scenario it was. */
   readonly measuredSeconds?: number | undefined
+  /** In the order in which they were asked for. */
   readonly policies: ReadonlyArray<PolicySummary>
 }
 
-/** Means over the seeds, unless said otherwise. A share is a part of the measured requests, from 0 to 1. */
+/**
+ * Means over the seeds, unless said otherwise. A share is a part of the measured requests, from 0 to 1.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface PolicySummary {
+  /** The policy's name. */
   readonly policy: string
+  /** The seeds of its runs. */
   readonly seeds: ReadonlyArray<number>
+  /** How many requests were measured. */
   readonly requests: number
-  /** The shares are absent, if there were no requests. */
+  /** Answered in good time. This and the other shares are absent, if there were no requests. */
   readonly goodShare?: Estimate | undefined
+  /** Answered, and too late. Absent, if there were no requests. */
   readonly lateShare?: number | undefined
+  /** Refused early. Absent, if there were no requests. */
   readonly shedShare?: number | undefined
+  /** Told after their whole time that there was no connection. Absent, if there were no requests. */
   readonly timedOutShare?: number | undefined
+  /** Failed for another reason. Absent, if there were no requests. */
   readonly failedShare?: number | undefined
   /** Absent, if nothing was answered in any run. */
   readonly p99AnswerMillis?: number | undefined
+  /** Connections that were open or connecting, on average over the time measured. */
   readonly meanConnections: number
+  /** The most there were at once. */
   readonly peakConnections: number
   /** Absent, if the length of the measured time is not known. */
   readonly opensPerMinute?: number | undefined

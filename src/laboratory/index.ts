@@ -9,7 +9,11 @@ export * as Laboratory from "./Laboratory.ts"
 
 export type { LoadResult, LoadSample } from "./LoadResult.ts"
 
-export type { LoadScenario } from "./LoadScenario.ts"
+export type { LoadEvent, LoadPhase, LoadScenario, LoadWork, ServerTraits } from "./LoadScenario.ts"
+
+export type { Estimate } from "./Confidence.ts"
+
+export type { PolicySummary, ScenarioSummary } from "./LoadSummary.ts"
 
 export { PolicyNameError } from "./PolicyName.ts"
 

@@ -42,6 +42,14 @@ const readyText = (from: PoolState): string => {
   return from === "paused" ? "resumed" : "ready"
 }
 
+/** Two pools where there was to be one are the commonest mistake with layers, and nothing else shows it. */
+export const reportNamesake = <A>(runtime: PoolRuntime<A>): void =>
+  runtime.log(
+    "Warn",
+    `another pool of this process has the name ${runtime.name}, and each has connections of its own. If they are meant to be one, make ` +
+      `its layer once, outside of what runs for each request, and provide that value; if they are not, give each a name`
+  )
+
 export const reportWarming = <A>(runtime: PoolRuntime<A>, open: number, minimum: number): void => {
   if (open >= minimum) runtime.log("Info", `warm: ${open} connections are open`, { open, minimum })
   else runtime.debug(`warming: ${open} of ${minimum} connections are open`, () => ({ open, minimum }))

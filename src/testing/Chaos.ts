@@ -57,14 +57,14 @@ export interface Latency {
 export interface Options {
   /** A whole number. */
   readonly seed: number
-  /** Of a connection to end as it comes back from a lease. */
+  /** The probability, from 0 to 1, that a connection ends as it comes back from a lease. Default: 0. */
   readonly kill?: number | undefined
   /**
    * Every connection ends by itself at a random time, at most so long after it opened. One that is lent then is not lent again, and
    * its borrower notices nothing; the others end while they are idle.
    */
   readonly diesWithin?: Duration.Input | undefined
-  /** Of a connect to fail. */
+  /** The probability, from 0 to 1, that a connect fails with `ChaosRefusal`. Default: 0. */
   readonly refuse?: number | undefined
   /** What connects take. */
   readonly latency?: Latency | undefined
@@ -91,7 +91,8 @@ const delay = (dice: Dice, latency: Latency | undefined): Effect.Effect<void> =>
   })
 
 /**
- * Wraps a connector whose connections are distinct values, such as objects.
+ * A connector whose connects, checks, resets and connections meet with what `options` says; connects also fail with
+ * `ChaosRefusal`. Its connections must be distinct values, such as objects.
  *
  * **Example** (The same misfortune for the same seed)
  *

@@ -316,7 +316,7 @@ export const eventSequence = <A>(
 export const assertEvents = Effect.fn("LeaseHistory.assertEvents")(function* <A>(
   pool: ConnectionPool.ConnectionPool<A>,
   expected: ReadonlyArray<PoolEvent["_tag"]>
-) {
+): Effect.fn.Return<void, AssertionFailed> {
   const { events, missed } = yield* read(pool)
   const seen = events.map(({ _tag }) => _tag)
   let found = 0
@@ -354,7 +354,7 @@ export const assertEvents = Effect.fn("LeaseHistory.assertEvents")(function* <A>
  */
 export const assertNoNestedAcquire = Effect.fn("LeaseHistory.assertNoNestedAcquire")(function* <A>(
   pool: ConnectionPool.ConnectionPool<A>
-) {
+): Effect.fn.Return<void, AssertionFailed> {
   const events = yield* readAll(pool)
   const nested = events.filter((event) => event._tag === "NestedAcquire")
   if (nested.length === 0) return
@@ -383,7 +383,9 @@ export const assertNoNestedAcquire = Effect.fn("LeaseHistory.assertNoNestedAcqui
  * @category asserting
  * @since 0.1.0
  */
-export const ensureNoLeaks = Effect.fnUntraced(function* <A>(pool: ConnectionPool.ConnectionPool<A>) {
+export const ensureNoLeaks = Effect.fnUntraced(function* <A>(
+  pool: ConnectionPool.ConnectionPool<A>
+): Effect.fn.Return<void, LeakedLeases> {
   // No span of its own: a borrower who asks would be named after it.
   const connections = yield* ConnectionPool.connections(pool)
   const leases = connections.flatMap(({ holders }) => holders)
@@ -417,7 +419,7 @@ export const ensureNoLeaks = Effect.fnUntraced(function* <A>(pool: ConnectionPoo
 export const assertReleasedOnInterrupt = Effect.fn("LeaseHistory.assertReleasedOnInterrupt")(function* <A, B, E, R>(
   pool: ConnectionPool.ConnectionPool<A>,
   effect: Effect.Effect<B, E, R>
-) {
+): Effect.fn.Return<void, AssertionFailed | E, R> {
   const leases = Effect.map(ConnectionPool.status(pool), ({ leases }) => leases)
   const before = yield* leases
   const fiber = yield* Effect.forkChild(effect, { startImmediately: true })

@@ -97,7 +97,7 @@ export interface Script {
   /** How long a reset takes. */
   readonly resetTakes?: Duration.Input | undefined
   /**
-   * A pool waits for a close no longer than its `closeTimeout`, of which a spec's clock must pass: a spec that makes its pool without
+   * Closes do not end. A pool waits for one no longer than its `closeTimeout`, of which a spec's clock must pass: a spec that makes its pool without
    * `TestPool.layer`, which ends such closes, has to take the fault away before the pool's scope closes.
    */
   readonly closeHangs?: boolean | undefined

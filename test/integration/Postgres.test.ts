@@ -179,6 +179,20 @@ layer(serverWith(), live)("Postgres.connector", (it) => {
       return { attempts, connector: Connector.make({ ...connector, connect }) }
     }
 
+    /** The process belongs to nobody, as in a container. */
+    const withoutUser = Effect.acquireRelease(
+      Effect.sync(() => {
+        const { USER, USERNAME } = process.env
+        delete process.env["USER"]
+        delete process.env["USERNAME"]
+        return { USER, USERNAME }
+      }),
+      (before) =>
+        Effect.sync(() => {
+          for (const [name, value] of Object.entries(before)) if (value !== undefined) process.env[name] = value
+        })
+    )
+
     it.effect("names everything that is wrong in one PoolConfigError, shows no password and opens nothing", () =>
       Effect.gen(function* () {
         const { attempts, connector } = counted({ url: "postgres://app:s3cret@db.example:99999/app", port: 0 })
@@ -232,12 +246,32 @@ layer(serverWith(), live)("Postgres.connector", (it) => {
 
     it.effect("refuses startup parameters that the driver keeps for itself, and a keepAlive that is none", () =>
       Effect.gen(function* () {
-        const { connector } = counted({ startupParameters: { User: "x" }, keepAlive: "nonsense" as never })
+        const { connector } = counted({
+          username: "app",
+          startupParameters: { User: "x" },
+          keepAlive: "nonsense" as never
+        })
         const error = yield* Effect.flip(ConnectionPool.make(connector))
         assert.deepStrictEqual(error._tag === "PoolConfigError" && error.problems.map(({ field }) => field), [
           "keepAlive",
           "startupParameters.User"
         ])
+      })
+    )
+
+    it.effect("refuses to be nobody: no user in the options, in the url, or in the environment", () =>
+      Effect.gen(function* () {
+        yield* withoutUser
+        for (const options of [{}, { url: "postgres://db.example/app" }, { host: "db.example" }]) {
+          const { attempts, connector } = counted(options)
+          const error = yield* Effect.flip(ConnectionPool.make(connector))
+          assert.strictEqual(
+            error.message.split("\n")[1],
+            "  username: got nothing, expected a user, here or in the url"
+          )
+          assert.strictEqual(attempts.count, 0)
+        }
+        assert.deepStrictEqual(Postgres.connector({ url: "postgres://db.example/app?user=ada" }).problems, [])
       })
     )
 

@@ -61,6 +61,19 @@ describe("the log", () => {
     })
   )
 
+  it.effect("says at Warn that another pool has the name, of the second one, and not when the first has ended", () => {
+    const { layer, lines } = capture()
+    const other = "Warn another pool of this process has the name twins"
+    const make = ConnectionPool.make(new FakeServer().complete, { ...one, name: "twins", drainTimeout: 0 })
+    return Effect.gen(function* () {
+      yield* Effect.scoped(make)
+      yield* Effect.scoped(make)
+      assert.notInclude(texts(lines).join("\n"), other)
+      yield* Effect.scoped(Effect.andThen(make, make))
+      assert.strictEqual(texts(lines).filter((text) => text.startsWith(other)).length, 1)
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("says at Info that the pool drains and that it is closed", () =>
     Effect.gen(function* () {
       const lines = yield* logOf({}, (pool) => ConnectionPool.drain(pool))

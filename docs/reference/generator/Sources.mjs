@@ -37,6 +37,9 @@ class Notes extends TypeDoc.Logger {
 const notExported = [
   // Called by another name where they are public.
   "Known",
+  "Buckets",
+  "CapacitySample",
+  "Cancel",
   "SizingWindow",
   "SizingDecision",
   "Knee",
@@ -51,14 +54,6 @@ const notExported = [
   "RequirementsOf",
   "Secret",
   "DriverOptions",
-  "Cancel",
-  "Asked",
-  "Buckets",
-  "ScenarioSummary",
-  "ServerTraits",
-  "LoadWork",
-  "LoadPhase",
-  "LoadEvent",
   // What a scenario of the simulation is made of: scenarios are chosen by name.
   "scenarios",
   "Faults",
