@@ -17,11 +17,12 @@ import type * as DatabaseConnection from "../DatabaseConnection.ts"
 import * as PoolConfig from "../PoolConfig.ts"
 import type { ConnectError, PoolConfigError } from "../PoolError.ts"
 import * as PoolLayer from "../PoolLayer.ts"
-import { identify } from "./MySqlCancel.ts"
+import { identify, makeUndertaker, type Undertaker } from "./MySqlCancel.ts"
 import { type DialectOptions, makeCompiler, makeDialect } from "./MySqlDialect.ts"
 import * as Driver from "./MySqlDriver.ts"
 import { classify, isFatal } from "./MySqlError.ts"
 import * as Connection from "./MySqlConnection.ts"
+import { leave } from "./MySqlRun.ts"
 import * as Session from "./MySqlSession.ts"
 import { type Options, type Target, targetOf, type Tls } from "./MySqlTarget.ts"
 import * as Upkeep from "./MySqlUpkeep.ts"
@@ -98,13 +99,18 @@ export const connector = (options: Options = {}): Connector.Connector<MySqlConne
   })
 }
 
-const connect = (target: Target): Effect.Effect<MySqlConnection, SqlError, Scope.Scope> =>
-  Effect.gen(function* () {
+const connect = (target: Target): Effect.Effect<MySqlConnection, SqlError, Scope.Scope> => {
+  let undertaker: Undertaker | undefined = undefined
+  return Effect.gen(function* () {
+    const ofAll = (undertaker ??= yield* makeUndertaker(target))
     const line = yield* Driver.open(target)
     const connection = Connection.make({ line, target, identity: yield* identify(line) })
-    yield* Upkeep.settle(Connection.sessionOf(connection))
+    const session = Connection.sessionOf(connection)
+    yield* Effect.addFinalizer(() => leave(session, ofAll))
+    yield* Upkeep.settle(session)
     return connection
   })
+}
 
 /**
  * How MySQL runs and cancels a query, for `DatabaseConnection.connector`. A query with parameters is prepared. One that is

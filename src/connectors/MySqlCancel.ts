@@ -4,6 +4,9 @@
  */
 import * as Effect from "effect/Effect"
 import { isString } from "effect/Predicate"
+import * as RcRef from "effect/RcRef"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Driver from "./MySqlDriver.ts"
 import type { Target } from "./MySqlTarget.ts"
@@ -49,22 +52,47 @@ const greetedNumbers = 2 ** 32
 const lowerCased = (row: object): Readonly<Record<string, unknown>> =>
   Object.fromEntries(Object.entries(row).map(([name, value]) => [name.toLowerCase(), value]))
 
+/** Under a name of its own: whoever looks at the server's list must not take it for one of the pool's connections. */
+const openToCancel = (target: Target) =>
+  Driver.open({ ...target, applicationName: `${target.applicationName} (cancel)` })
+
+/** Whether the server still lists a session. */
+const isListed = (line: Driver.Line, { host, id }: Identity): Effect.Effect<boolean, SqlError> =>
+  Effect.map(
+    rowsOf(line, "select 1 from information_schema.processlist where id = ? and host = ?", [id, host]),
+    ({ length }) => length > 0
+  )
+
 /**
  * Tells the server to end what a session is doing, unless that has ended by itself. When this has succeeded, no request is
  * under way any more. The number cannot come to mean another session between the two statements: the server that answers
  * both has not been restarted.
  */
-export const killQuery = (
-  target: Target,
-  { host, id }: Identity,
-  hasEnded: () => boolean
-): Effect.Effect<void, SqlError> =>
+export const killQuery = (target: Target, identity: Identity, hasEnded: () => boolean): Effect.Effect<void, SqlError> =>
   Effect.scoped(
     Effect.gen(function* () {
-      // Under a name of its own: whoever looks at the server's list must not take it for one of the pool's connections.
-      const line = yield* Driver.open({ ...target, applicationName: `${target.applicationName} (cancel)` })
-      const mine = "select 1 from information_schema.processlist where id = ? and host = ?"
-      const found = yield* rowsOf(line, mine, [id, host])
-      if (found.length > 0 && !hasEnded()) yield* rowsOf(line, `kill query ${id}`, [])
+      const line = yield* openToCancel(target)
+      const isThere = yield* isListed(line, identity)
+      if (isThere && !hasEnded()) yield* rowsOf(line, `kill query ${identity.id}`, [])
+    })
+  )
+
+/** A connection for those who have sessions ended, opened for the first of them and closed after the last. */
+export type Undertaker = RcRef.RcRef<Driver.Line, SqlError>
+
+/** Its scope is never closed, and keeps nothing: it is for who comes last to close the connection. */
+export const makeUndertaker = (target: Target): Effect.Effect<Undertaker> =>
+  Effect.flatMap(Scope.make(), (scope) => Scope.provide(RcRef.make({ acquire: openToCancel(target) }), scope))
+
+/** Has the server end a session that its client has left, and waits until it is gone. */
+export const killSession = (undertaker: Undertaker, identity: Identity): Effect.Effect<void, SqlError> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const line = yield* RcRef.get(undertaker)
+      if (!(yield* isListed(line, identity))) return
+      // It may end by itself meanwhile: then nobody has the number.
+      yield* Effect.ignore(rowsOf(line, `kill ${identity.id}`, []))
+      const schedule = Schedule.spaced("10 millis")
+      yield* Effect.repeat(isListed(line, identity), { while: (isThere) => isThere, schedule })
     })
   )

@@ -101,6 +101,7 @@ export const behindProxy = (
   const { classify, inspect, problems = [], reset } = direct
   const opened = (connection: PgConnection.PgConnection): Effect.Effect<PgConnection.PgConnection, SqlError> => {
     const session = Session.sessionOf(connection)
+    session.cancels.areProxied = true
     if (options.cancel === "disconnect") session.cancels.endInstead = () => session.socket.destroy()
     return Effect.as(options.preparedStatements === true ? ensureTracked(session) : Effect.void, guarded(session))
   }

@@ -27,6 +27,7 @@ import type { Input, PoolConfig } from "../PoolConfig.ts"
 import type { ConfigProblem, ConnectError, FailureKind, PoolConfigError } from "../PoolError.ts"
 import { behindProxy, type PgBouncerOptions, throughProxy } from "./PgBouncer.ts"
 import { CancelRequests } from "./PostgresCancel.ts"
+import { Goodbye } from "./PostgresGoodbye.ts"
 import { configOptions } from "./ServerConfig.ts"
 import * as Session from "./PostgresSession.ts"
 import * as SqlClients from "./PostgresSqlClient.ts"
@@ -469,18 +470,16 @@ const connect = (options: Options, target: Target): Effect.Effect<PgConnection.P
       stream: () =>
         socket === undefined ? (socket = openSocket(target, keepAlive)) : cancels.carry(openSocket(target, keepAlive))
     }
-    // Registered first, so that it runs after the driver has said goodbye.
-    const part = Effect.addFinalizer(() => Effect.sync(() => socket && partFrom(socket)))
-    const make = Effect.map(PgConnection.make(driverConfig), (base) =>
+    // Registered first, so that it runs after the driver has said goodbye; the other one runs before.
+    const goodbye = new Goodbye()
+    const endGoodbye = Effect.addFinalizer(() => (socket ? goodbye.end(socket) : Effect.void))
+    const beginGoodbye = (base: PgConnection.PgConnection) =>
+      Effect.addFinalizer(() => (cancels.areProxied ? Effect.void : goodbye.begin(base, socket!)))
+    const make = Effect.map(Effect.tap(PgConnection.make(driverConfig), beginGoodbye), (base) =>
       Session.watched({ base, socket: socket!, cancels, isDirty: false, begun: 0, settled: 0, ended: 0, pins: 0 })
     )
-    return Effect.andThen(part, make)
+    return Effect.andThen(endGoodbye, make)
   })
-
-/** A server that cannot be reached never answers a goodbye, and the socket would keep the process alive for minutes. */
-const partFrom = (socket: Net.Socket): void => {
-  socket.setTimeout(1000, () => socket.destroy())
-}
 
 /** The codes along the causes of an error: SQLSTATEs of the server, error codes of Node. */
 const codesOf = (error: unknown): ReadonlyArray<string> => {

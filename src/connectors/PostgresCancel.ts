@@ -20,6 +20,8 @@ const unsettled = (): SqlError => {
 export class CancelRequests {
   /** Ends the session in place of every request, where a request is not safe to send. */
   endInstead: (() => void) | undefined = undefined
+  /** Whether they go to a proxy, which forgets those of a session that has ended. */
+  areProxied = false
   private underway = 0
   private isOneLost = false
   private readonly noneUnderway = Latch.makeUnsafe(true)

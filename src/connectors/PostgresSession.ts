@@ -195,8 +195,10 @@ export const settle = (connection: PgConnection.PgConnection): Effect.Effect<voi
   sessionOf(connection).cancels.settled
 
 export const closed = (connection: PgConnection.PgConnection): Effect.Effect<void> =>
+  Effect.suspend(() => socketClosed(sessionOf(connection).socket))
+
+export const socketClosed = (socket: Net.Socket): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
-    const { socket } = sessionOf(connection)
     if (socket.destroyed) return resume(Effect.void)
     const onClose = () => resume(Effect.void)
     socket.once("close", onClose)

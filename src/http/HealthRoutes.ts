@@ -24,6 +24,12 @@ export interface Options {
    * share the database and would all leave the load balancer at once.
    */
   readonly failWhenDownFor?: Duration.Input | undefined
+  /**
+   * The pools, by their names, that the process is going to have. While one of them has not been made yet, `/startupz`, `/readyz` and
+   * `/health` fail as if it were starting; that it has ended later changes nothing. Default: none, since a process may have none, or make
+   * them when somebody asks.
+   */
+  readonly expects?: ReadonlyArray<string> | undefined
 }
 
 type Status = "pass" | "warn" | "fail"
@@ -45,8 +51,19 @@ const reportOf = ({ key, pool }: Entry) => PoolReport.of(pool, key)
 /** The pools that are there, with what they have to say. */
 const reports = Effect.flatMap(PoolRegistry, (registry) => Effect.forEach(registry.entries(), reportOf))
 
+/** Which of these pools have not been made yet, from now on for as long as the scope. */
+const awaited = Effect.fnUntraced(function* (names: ReadonlyArray<string>) {
+  const registry = yield* PoolRegistry
+  const missing = new Set(names)
+  yield* Effect.acquireRelease(
+    Effect.sync(() => registry.subscribe({ added: ({ pool }) => missing.delete(pool.name), removed: () => {} })),
+    (end) => Effect.sync(end)
+  )
+  return missing as ReadonlySet<string>
+})
+
 /** The group `health` of an API that is `PoolApi`, under whatever prefix. */
-export const layer = (api: typeof PoolApi, { failWhenDownFor, isCritical = () => true }: Options) => {
+export const layer = (api: typeof PoolApi, { expects = [], failWhenDownFor, isCritical = () => true }: Options) => {
   const downFor =
     failWhenDownFor === undefined ? Infinity : Duration.toMillis(Duration.fromInputUnsafe(failWhenDownFor))
 
@@ -63,28 +80,36 @@ export const layer = (api: typeof PoolApi, { failWhenDownFor, isCritical = () =>
     return health.status === "pass" ? "pass" : "warn"
   }
 
-  const probe = (statusOf: (report: PoolReport.PoolReport) => Status) =>
-    Effect.map(reports, (all) => answer(worst(all.map(statusOf))))
+  const statusesOf = (missing: ReadonlySet<string>) => Array.from(missing, (name) => weighed(name, "fail"))
 
-  const health = Effect.map(reports, (all) => {
-    const statuses = all.map(({ health, name }) => weighed(name, health.status))
-    const status = worst(statuses)
-    const reasons = all.flatMap(({ health, name }) => health.reasons.map((reason) => `${name}: ${reason}`))
-    return answer(status, "application/health+json", {
-      status,
-      description: `connection pools: ${all.map(({ name }) => name).join(", ")}`,
-      ...(reasons.length > 0 && { notes: reasons, output: reasons.join("; ") }),
-      checks: Object.assign({}, ...all.map((report, index) => checksOf(report, statuses[index]!)))
+  const probe = (missing: ReadonlySet<string>, statusOf: (report: PoolReport.PoolReport) => Status) =>
+    Effect.map(reports, (all) => answer(worst([...all.map(statusOf), ...statusesOf(missing)])))
+
+  const health = (missing: ReadonlySet<string>) =>
+    Effect.map(reports, (all) => {
+      const statuses = all.map(({ health, name }) => weighed(name, health.status))
+      const status = worst([...statuses, ...statusesOf(missing)])
+      const reasons = [
+        ...Array.from(missing, (name) => `${name}: has not been made yet`),
+        ...all.flatMap(({ health, name }) => health.reasons.map((reason) => `${name}: ${reason}`))
+      ]
+      return answer(status, "application/health+json", {
+        status,
+        description: `connection pools: ${all.map(({ name }) => name).join(", ")}`,
+        ...(reasons.length > 0 && { notes: reasons, output: reasons.join("; ") }),
+        checks: Object.assign({}, ...all.map((report, index) => checksOf(report, statuses[index]!)))
+      })
     })
-  })
 
   return HttpApiBuilder.group(api, "health", (handlers) =>
-    handlers
-      // Says nothing but that the process answers: restarting it would mend no database.
-      .handleRaw("livez", () => Effect.succeed(answer("pass")))
-      .handleRaw("readyz", () => probe(ready))
-      .handleRaw("startupz", () => probe(started))
-      .handleRaw("health", () => health)
+    Effect.map(awaited(expects), (missing) =>
+      handlers
+        // Says nothing but that the process answers: restarting it would mend no database.
+        .handleRaw("livez", () => Effect.succeed(answer("pass")))
+        .handleRaw("readyz", () => probe(missing, ready))
+        .handleRaw("startupz", () => probe(missing, started))
+        .handleRaw("health", () => health(missing))
+    )
   )
 }
 

@@ -553,6 +553,49 @@ describe("health", () => {
   )
 })
 
+describe("health of a process that is to have pools", () => {
+  const statusesOf = Effect.forEach(["/livez", "/readyz", "/startupz", "/health"], (path) =>
+    Effect.map(get(path), ({ status }) => status)
+  )
+
+  it.effect("is well while there is none, where none is expected", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* statusesOf, [200, 200, 200, 200])
+    }).pipe(withRoutes())
+  )
+
+  it.effect(
+    "fails until each has been made and has started, says which is missing, and is over when one has ended",
+    () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* statusesOf, [200, 503, 503, 503])
+        const { output } = yield* bodyOf(yield* get("/health"))
+        assert.strictEqual(output, "orders: has not been made yet; users: has not been made yet")
+        const scope = yield* Scope.make()
+        yield* Scope.provide(poolOf(), scope)
+        yield* turns()
+        assert.deepStrictEqual(yield* statusesOf, [200, 503, 503, 503])
+        const server = new FakeServer()
+        yield* server.goDown()
+        yield* poolOf({ name: "users" }, server)
+        yield* turns()
+        assert.deepStrictEqual(yield* statusesOf, [200, 503, 503, 503])
+        yield* server.comeBack
+        yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(yield* statusesOf, [200, 200, 200, 200])
+        yield* Scope.close(scope, Exit.void)
+        assert.deepStrictEqual(yield* statusesOf, [200, 200, 200, 200])
+      }).pipe(withRoutes({ expects: ["orders", "users"] }))
+  )
+
+  it.effect("only warns while one is missing that is not critical", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* statusesOf, [200, 200, 200, 200])
+      assert.deepStrictEqual(yield* bodyOf(yield* get("/startupz")), { status: "warn" })
+    }).pipe(withRoutes({ expects: ["orders"], isCritical: () => false }))
+  )
+})
+
 describe("GET /metrics", () => {
   it.effect("is Prometheus's text, and has the pool as long as it lives", () =>
     Effect.gen(function* () {

@@ -61,6 +61,23 @@ behindPgBouncer("Postgres.pgBouncer: a statement that is interrupted", (it) => {
       assert.strictEqual((yield* ConnectionPool.status(pool)).created, 1)
     }).pipe(Effect.provide(silent)))
 
+  it("is not cancelled when its connection is closed under it: the proxy has forgotten whose it was", () =>
+    Effect.gen(function* () {
+      const outside = yield* observer
+      const { port } = yield* Bouncer
+      const proxy = yield* TcpProxy.make(port)
+      const pool = yield* makePool("revoked", single, { port: proxy.port })
+      const borrower = yield* Effect.forkChild(
+        Effect.flip(ConnectionPool.use(pool, (connection) => connection.query("select pg_sleep(1.5)")))
+      )
+      yield* eventually(running(outside, "pg_sleep(1.5)"), (count) => count === 1)
+      yield* ConnectionPool.recycle(pool, { interrupt: true })
+      yield* Fiber.join(borrower)
+      yield* ConnectionPool.use(pool, (connection) => valueOf(connection, "select 7"))
+      assert.strictEqual(yield* running(outside, "pg_sleep(1.5)"), 1)
+      assert.lengthOf(proxy.attempts, 2)
+    }))
+
   it("never has another client's statement cancelled, however close it is to its end", () =>
     Effect.gen(function* () {
       const bouncer = yield* makeBouncer({ default_pool_size: 10 })
