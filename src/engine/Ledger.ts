@@ -208,6 +208,7 @@ export class Ledger<A> {
     connection.proof = this.doubt
     connection.expiresAt = now + maxLifetime
     connection.retireAt = now + maxLifetime * (1 - lifetimeJitter * random())
+    this.overdueChecks.opened()
     this.demand.opened(now - connection.createdAt)
     this.connectTimes.note(now - connection.createdAt)
     this.recorder.noteLife("ConnectionReady", now, {
@@ -327,6 +328,8 @@ export class Ledger<A> {
   endCheck(connection: Connection<A>, outcome: "alive" | "dead" | "abandoned", now: number): void {
     this.checking--
     connection.isSuspect = false
+    if (outcome === "alive") this.overdueChecks.answered(now - connection.workSince)
+    else if (outcome === "dead" && connection.isPromptCheck) this.overdueChecks.failed()
     if (connection.isPromptCheck) this.promptChecks--
     connection.isPromptCheck = false
     if (outcome !== "abandoned") {

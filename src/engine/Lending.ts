@@ -195,7 +195,7 @@ const nextWaiter = <A>(ledger: Ledger<A>, now: number): Waiter<A> | undefined =>
 /** Gives idle connections to those who wait: at once where they may be lent, after a check where their rest was long. */
 export const serveFromIdle = <A>(ledger: Ledger<A>, now: number): void => {
   const { canCheck } = ledger.options
-  let unserved = ledger.waiters.length - ledger.promptChecks
+  let unserved = ledger.waiters.length + ledger.overdueChecks.extra - ledger.promptChecks
   for (let connection = ledger.idle.warmest; connection !== undefined; connection = ledger.idle.warmest) {
     const waiter = nextWaiter(ledger, now)
     if (waiter === undefined) return

@@ -219,7 +219,8 @@ export class Observer {
       // another one of the same connection, and the numbers are as before.
       const { acquired, cancelled, checking, closed, idle, inUse, timedOut, waiting } = status
       const { checks, longestConnect } = this.world.server.books
-      const worthIt = inUse === 0 ? 0 : askedAgainAfter + (longestConnect * inUse) / waiting
+      // A connect that a stall has held up looks that much slower to the pool than it was to the server.
+      const worthIt = inUse === 0 ? 0 : askedAgainAfter + ((longestConnect + stalled) * inUse) / waiting
       const seen = [acquired, cancelled, checking, checks, closed, idle, timedOut, waiting, stalled].join()
       if (this.sameSince?.seen !== seen) this.sameSince = { at: now, seen }
       else if (now > this.sameSince.at + patience + worthIt + rounding) {

@@ -186,6 +186,19 @@ describe("a check that fails", () => {
     assert.deepStrictEqual(pool.decided(), ["Close 2: checkFailed", "Check 1"])
   })
 
+  it("has twice as many checked after it, so that the wait is not one failure for each", () => {
+    const pool = EngineDriver.withIdle(7, { checkAfterIdle: 500 })
+    pool.pass(500)
+    pool.wait("a")
+    pool.decided()
+    pool.checked(7, false)
+    assert.deepStrictEqual(pool.decided(), ["Close 7: checkFailed", "Check 6", "Check 5"])
+    pool.checked(6, false)
+    pool.checked(5, false)
+    const checks = pool.decided().filter((decision) => decision.startsWith("Check"))
+    assert.deepStrictEqual(checks, ["Check 4", "Check 3", "Check 2", "Check 1"])
+  })
+
   it("makes every connection suspect that was proven before", () => {
     const pool = EngineDriver.withIdle(2, { checkAfterIdle: 500 })
     pool.pass(400)
@@ -297,6 +310,18 @@ describe("a connector that cannot check", () => {
 })
 
 describe("a check that hangs", () => {
+  /** Nine that rest, and one that was last asked took longer to answer than anybody counted on it. */
+  const slow = (): EngineDriver => {
+    const pool = EngineDriver.withIdle(9, { checkAfterIdle: 500 })
+    pool.pass(500)
+    pool.cancel(pool.wait("a"))
+    pool.decided()
+    pool.pass(150)
+    pool.checked(9, true)
+    pool.pass(500)
+    return pool
+  }
+
   it("is counted on by its waiter for a tenth of a second, and not longer", () => {
     const pool = EngineDriver.withIdle(1, { checkAfterIdle: 500 })
     pool.pass(500)
@@ -316,6 +341,113 @@ describe("a check that hangs", () => {
     pool.decided()
     pool.advance(100)
     assert.deepStrictEqual(pool.decided(), ["Check 1"])
+  })
+
+  it("has twice as many checked with each step, and another opened when none is left", () => {
+    const pool = EngineDriver.withIdle(10, { checkAfterIdle: 500, maxConnections: 11 })
+    pool.pass(500)
+    pool.wait("a")
+    assert.deepStrictEqual(pool.decided(), ["Check 10"])
+    pool.advance(100)
+    assert.deepStrictEqual(pool.decided(), ["Check 9", "Check 8"])
+    pool.advance(100)
+    assert.deepStrictEqual(pool.decided(), ["Check 7", "Check 6", "Check 5", "Check 4"])
+    pool.advance(100)
+    assert.deepStrictEqual(pool.decided(), ["Check 3", "Check 2", "Check 1"])
+    pool.advance(100)
+    assert.deepStrictEqual(pool.decided(), ["Open 11"])
+  })
+
+  for (const [idle, opensAfter] of [
+    [5, 300],
+    [10, 400],
+    [30, 500],
+    [50, 600]
+  ] as const) {
+    it(`is not waited for once for each connection: another is opened after ${opensAfter} ms, where ${idle} are dead`, () => {
+      const pool = EngineDriver.withIdle(idle, { checkAfterIdle: 500, maxConnections: 100 })
+      pool.pass(500)
+      const since = pool.now
+      pool.wait("a")
+      while (pool.ledger.connecting === 0 && pool.ledger.waiting > 0) pool.advance(pool.engine.wakeAt() - pool.now)
+      assert.strictEqual(pool.now - since, opensAfter)
+    })
+  }
+
+  it("has one more checked for all who wait, and not for each of them", () => {
+    const pool = EngineDriver.withIdle(9, { checkAfterIdle: 500 })
+    pool.pass(500)
+    pool.wait("a")
+    pool.pass(50)
+    pool.wait("b")
+    pool.wait("c")
+    pool.decided()
+    pool.advance(50)
+    assert.deepStrictEqual(pool.decided(), ["Check 6", "Check 5"])
+  })
+
+  it("has others checked one by one again after one that was answered", () => {
+    const pool = EngineDriver.withIdle(9, { checkAfterIdle: 500 })
+    pool.pass(500)
+    pool.wait("a")
+    pool.advance(100)
+    assert.deepStrictEqual(pool.decided(), ["Check 9", "Check 8", "Check 7"])
+    pool.checked(8, true)
+    pool.wait("b")
+    pool.wait("c")
+    assert.deepStrictEqual(pool.decided(), ["Serve a", "Check 6"])
+  })
+
+  it("has others checked one by one again after a connection has opened", () => {
+    const pool = EngineDriver.withIdle(3, { checkAfterIdle: 500 })
+    const [first, second] = [pool.borrow(), pool.borrow()]
+    pool.pass(500)
+    pool.wait("a")
+    pool.decided()
+    pool.advance(100)
+    assert.deepStrictEqual(pool.decided(), ["Open 4"])
+    pool.release(first)
+    pool.release(second)
+    pool.opened(4)
+    pool.pass(500)
+    pool.decided()
+    pool.wait("b")
+    assert.deepStrictEqual(pool.decided(), ["Check 4"])
+  })
+
+  it("has others checked one by one where the last answer came late: that server is slow, and not gone", () => {
+    const pool = slow()
+    pool.wait("b")
+    assert.lengthOf(pool.decided(), 1)
+    pool.advance(100)
+    assert.lengthOf(pool.decided(), 1)
+    pool.advance(100)
+    assert.lengthOf(pool.decided(), 1)
+  })
+
+  it("has twice as many checked again once an answer has come in time", () => {
+    const pool = slow()
+    pool.cancel(pool.wait("b"))
+    pool.carryOut()
+    pool.pass(500)
+    pool.wait("c")
+    assert.lengthOf(pool.decided(), 1)
+    pool.advance(100)
+    assert.lengthOf(pool.decided(), 2)
+  })
+
+  it("has as many at work as may be, and no more, where there is no room for another", () => {
+    const pool = EngineDriver.withIdle(4, { checkAfterIdle: 500, maxConnections: 4 })
+    pool.pass(500)
+    pool.wait("a")
+    pool.advance(100)
+    pool.advance(100)
+    assert.deepStrictEqual(pool.decided(), ["Check 4", "Check 3", "Check 2", "Check 1"])
+    pool.advance(1800)
+    assert.deepStrictEqual(pool.decided(), [])
+    pool.checked(4, false)
+    pool.closed(4)
+    assert.deepStrictEqual(pool.decided(), ["Close 4: checkFailed", "Open 5"])
   })
 
   it("asks for no timer where nobody waits", () => {
