@@ -474,6 +474,21 @@ export const forEnvironment = (
 /** `maxConnections` is `MAX_CONNECTIONS` in the environment, `retry.initial` is `RETRY_INITIAL`. */
 const variableName = (field: string): string => field.replace(/[A-Z]/g, "_$&").replace(".", "_").toUpperCase()
 
+/**
+ * The variable that a field is read from.
+ *
+ * @internal
+ */
+export const variableOf = (prefix: string, field: string): string => `${prefix}_${variableName(field)}`
+
+/**
+ * The same for whoever reads a `Config`.
+ *
+ * @internal
+ */
+export const configErrorOf = (error: PoolConfigError): Config.ConfigError =>
+  new Config.ConfigError(new ConfigProvider.SourceError({ message: error.message, cause: error }))
+
 const environmentFields: ReadonlyArray<string> = [
   "environment",
   ...Object.keys(PoolConfig.fields).flatMap((name) =>
@@ -532,19 +547,13 @@ const fromVariables = (values: Readonly<Record<string, Option.Option<string>>>):
 export const config = (prefix: string): Config.Config<PoolConfig> =>
   Config.all(
     Object.fromEntries(
-      environmentFields.map((field) => [field, Config.option(Config.String(`${prefix}_${variableName(field)}`))])
+      environmentFields.map((field) => [field, Config.option(Config.String(variableOf(prefix, field)))])
     )
   ).pipe(
     Config.mapEffect((values) =>
       Result.match(
-        check(fromVariables(values), (field) => `${prefix}_${variableName(field)}`, [], "environment"),
-        {
-          onSuccess: Effect.succeed,
-          onFailure: (error) =>
-            Effect.fail(
-              new Config.ConfigError(new ConfigProvider.SourceError({ message: error.message, cause: error }))
-            )
-        }
+        check(fromVariables(values), (field) => variableOf(prefix, field), [], "environment"),
+        { onSuccess: Effect.succeed, onFailure: (error) => Effect.fail(configErrorOf(error)) }
       )
     )
   )

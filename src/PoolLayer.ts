@@ -22,7 +22,7 @@ import {
   type ConnectError,
   LeakedLeases,
   type PoolClosed,
-  type PoolConfigError,
+  PoolConfigError,
   type PoolNotReady
 } from "./PoolError.ts"
 import type { PoolEvent } from "./PoolEvent.ts"
@@ -239,10 +239,23 @@ const readBoth = <A, E, R>(
   return Effect.gen(function* () {
     const one = yield* Effect.result(Config.isConfig(asked) ? asked : Effect.succeed(asked))
     const other = yield* Effect.result(settings)
-    if (one._tag === "Success" && other._tag === "Success") return [one.success, other.success] as const
-    const errors = [one, other].flatMap((result) => (result._tag === "Failure" ? [result.failure] : []))
+    const isOfVariables = typeof source === "string" && typeof connector === "function"
+    const found = isOfVariables && one._tag === "Success" ? foundBy(one.success, source) : []
+    if (one._tag === "Success" && other._tag === "Success" && found.length === 0)
+      return [one.success, other.success] as const
+    const errors = [...found, ...[one, other].flatMap((result) => (result._tag === "Failure" ? [result.failure] : []))]
     return yield* Effect.fail(errors.length === 1 ? errors[0]! : bothWrong(errors))
   })
+}
+
+/** What a connector finds wrong with what it was given, by the variables that it was read from. */
+const foundBy = <A, E, R>(
+  { problems = [] }: Connectors.Connector<A, E, R>,
+  prefix: string
+): ReadonlyArray<Config.ConfigError> => {
+  if (problems.length === 0) return []
+  const named = problems.map((problem) => ({ ...problem, field: PoolConfig.variableOf(prefix, problem.field) }))
+  return [PoolConfig.configErrorOf(new PoolConfigError({ problems: named }))]
 }
 
 const bothWrong = (errors: ReadonlyArray<Config.ConfigError>): Config.ConfigError =>

@@ -101,6 +101,23 @@ describe("PoolLayer.Service", () => {
     })
   )
 
+  it.effect("names what only the connector finds wrong by its variable, and the pool's wrong ones with it", () =>
+    Effect.gen(function* () {
+      const environment = ConfigProvider.fromEnv({ env: { DB_URL: "nowhere", DB_MAX_CONNECTIONS: "0" } })
+      const connector = (prefix: string) =>
+        Config.map(Config.String(`${prefix}_URL`), (url) =>
+          Connector.make({
+            ...new FakeServer().bare,
+            problems: [{ field: "url", value: JSON.stringify(url), expected: "a URL" }]
+          })
+        )
+      const live = Layer.provide(Db.layerConfig(connector, "DB"), ConfigProvider.layer(environment))
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(live)))
+      assert.include(error.message, 'DB_URL: got "nowhere", expected a URL')
+      assert.include(error.message, "DB_MAX_CONNECTIONS: got 0")
+    })
+  )
+
   it.effect("is rebuilt by a LayerRef, and no caller fails meanwhile", () =>
     Effect.gen(function* () {
       const [old, next] = [new FakeServer(), new FakeServer()]

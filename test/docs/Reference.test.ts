@@ -69,7 +69,7 @@ const missingIn = (module: object, name: string): ReadonlyArray<string> => {
 }
 
 /** Exported for the package's own modules, and marked `@internal`. */
-const internal = new Set(["SizingPolicy.policyOf"])
+const internal = new Set(["SizingPolicy.policyOf", "PoolConfig.variableOf", "PoolConfig.configErrorOf"])
 
 const problemOf = (file: string, href: string): string | undefined => {
   const [target = "", anchor] = href.split("#")
