@@ -43,7 +43,7 @@ export class UnknownKey extends Schema.TaggedError<UnknownKey>("effect-pool/Unkn
   readonly code = "POOL_UNKNOWN_KEY"
 
   override get message(): string {
-    return `[pool ${this.pool}] no connector for the key ${this.key}`
+    return `[pool ${this.pool}] the connector function has none for the key ${JSON.stringify(this.key)}`
   }
 }
 

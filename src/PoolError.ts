@@ -2,7 +2,7 @@
  * The errors of a pool. Each carries its numbers, a diagnosis and advice, in this order, and never a secret.
  *
  * `AcquireError` is what acquiring can fail with; an HTTP handler that lets one escape answers 503 with an
- * `application/problem+json` body and, where waiting helps, a `Retry-After` header.
+ * `application/problem+json` body and a `Retry-After` header: the error's own, or 1 second where it has none.
  *
  * @since 0.1.0
  */

@@ -94,7 +94,7 @@ describe("a keyed pool", () => {
     Effect.gen(function* () {
       const tenants = yield* make().pool
       const error = yield* Effect.flip(KeyedPool.use(tenants, "nobody", () => Effect.void))
-      assert.strictEqual(error.message, "[pool tenants] no connector for the key nobody")
+      assert.strictEqual(error.message, '[pool tenants] the connector function has none for the key "nobody"')
     })
   )
 

@@ -73,7 +73,7 @@ const hints = (report: PoolReport, columns: number): ReadonlyArray<Line> => {
 
 /** What health says besides the diagnosis, which stands above already. */
 const reasons = ({ diagnosis, health }: PoolReport): ReadonlyArray<string> =>
-  health.reasons.filter((reason) => !reason.startsWith(`${diagnosis.kind}: `))
+  health.reasons.filter((reason) => reason !== diagnosis.summary && !reason.startsWith(`${diagnosis.kind}: `))
 
 /** Everything that one wants to know of a pool first, in the order in which one asks. */
 export const statusLines = (report: PoolReport, { columns, zone }: Style): ReadonlyArray<Line> => [

@@ -16,6 +16,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as ConnectionPool from "../ConnectionPool.ts"
 import type { PoolConfig } from "../PoolConfig.ts"
+import * as PoolRegistry from "../PoolRegistry.ts"
 import type { PoolStatus } from "../PoolStatus.ts"
 import { Dice } from "./Dice.ts"
 import { EventBooks } from "./EventBooks.ts"
@@ -249,7 +250,9 @@ export class World implements Witness {
       Context.add(References.CurrentLoggers, new Set()),
       Context.add(References.MinimumLogLevel, "None"),
       Context.add(References.TracerEnabled, false),
-      Context.add(Metric.FiberRuntimeMetrics, count)
+      Context.add(Metric.FiberRuntimeMetrics, count),
+      // A life that breaks a promise is left where it stands: its pool would be seen in the process's metrics for ever.
+      Context.add(PoolRegistry.PoolRegistry, PoolRegistry.make())
     )
   }
 }

@@ -15,43 +15,50 @@ export interface Run {
 
 const head = `# Benchmarks
 
-\`npm run bench -- --write\` makes this page, \`benchmarks.json\` and the picture. \`npm run bench -- --quick\` is a look that takes
-less than a minute; \`-- --only pool\` (\`scale\`, \`postgres\`, \`outage\`) measures one section.
+How fast effect-pool is beside other pools for Node: alone, on a real PostgreSQL, with many borrowers, and in an outage. Where it is
+slower, this page says why.
+
+\`npm run bench -- --write\` makes this page, \`benchmarks.json\` and the picture. \`npm run bench -- --quick\` takes less than a minute;
+\`-- --only pool\` (\`scale\`, \`watched\`, \`postgres\`, \`outage\`) measures one section.
 
 ![How many times as good effect-pool is as the others](benchmarks.svg)
 
-Green: effect-pool is ahead of that contender; orange: it is behind.
+Green: effect-pool is ahead of that contender. Orange: it is behind.
 
-## How it is measured
+## How to read the tables
 
-All contenders of a contest do the same work in one process and take turns, one run each in a round; the order turns with the
-rounds. Figures are medians of the rounds ± half the distance between the quartiles, by
-[simple-statistics](https://simple-statistics.github.io). The last column says how many times as good ours is: 2.00x against a
-pool means that ours takes half the time, or does twice as much.
+The last column compares each contender with the first line, which is ours. 2.00x means that ours takes half the time, or does twice as
+much; 0.50x means that the other one does.
 
-Our pool runs as it comes: deadlines, counters, status, events in its flight recorder, and the watch for nested acquires are
-on. The others run as they come, too; what they do not do, they do not pay for. Code that is made of promises is cheaper to
-suspend than a fiber: "no pool" is what the fibers of such a contest cost by themselves.
+All contenders of a contest do the same work in one process. They take turns, one run each in a round, and the order changes with the
+rounds. A figure is the median of the rounds, ± half the distance between the quartiles (by
+[simple-statistics](https://simple-statistics.github.io)).
+
+Every pool runs with its defaults. Ours has deadlines, counters, status, an event recorder and the watch for nested acquires switched on;
+what the others do not do, they do not pay for. Some contenders are made of promises and not of Effect's fibers. A promise is cheaper to
+suspend than a fiber, so the line "no pool" says what the fibers of such a contest cost by themselves.
 
 ## Where it is behind, and why
 
-- A scoped \`acquire\` beside Effect's scoped \`Pool.get\`: ours leaves a note of the lease in the fiber's context, so that a nested
-  acquire is seen wherever it happens, and keeps counters, a flight recorder and the time of each lease. A scope with a
-  finalizer in it, and no pool at all, takes about as long as \`Pool.get\`: nobody could be much faster than that. \`use\` needs no scope; it is
-  about as fast as \`Pool.use\`, sometimes before it and sometimes behind.
-- Pools made of promises: a fiber costs more than a promise to start, to suspend and to wake. The row "no pool" is what that is
+- **A scoped \`acquire\` beside Effect's scoped \`Pool.get\`.** Ours leaves a note of the lease in the fiber's context, so that a nested
+  acquire is seen wherever it happens, and keeps counters, events and the time of each lease. A scope with a finalizer in it and no pool
+  at all takes about as long as \`Pool.get\`, so nobody could be much faster than that. \`use\` needs no scope, and is about as fast as
+  \`Pool.use\`.
+- **Pools made of promises.** A fiber costs more than a promise to start, to suspend and to wake. The line "no pool" is what that is
   without any pool.
-- \`maxUses\`: as it comes, ours replaces a connection after 1,000 leases, and nobody else here does. At some 30,000 statements a second
-  that is 30 connects a second, and costs 15 to 25 % of them. A program that runs that fast should set \`maxUses: Infinity\`.
-- Coming back after an outage: ours waits for the end of its backoff step, and asks the server a thousandth as often meanwhile.
-- Very large pools: from 100,000 connections or waiters on, memory that does not fit into the processor's caches. The fibers
-  of the waiters alone take four times as long each as a few do.
+- **\`maxUses\`.** With its defaults ours replaces a connection after 1,000 leases, and nobody else here does. At 30,000 to 40,000
+  statements a second that is 30 to 40 connects a second, and costs 15 to 30 % of the statements (several runs). A program that runs that
+  fast should set \`maxUses: Infinity\`.
+- **Coming back after an outage.** Ours waits for the end of its backoff step. In exchange it asks the server less than a thousandth as
+  often meanwhile.
+- **Very large pools.** From 100,000 connections or waiters on, the memory does not fit into the processor's caches. The fibers of the
+  waiters alone take four to five times as long each as a few do.
 
 ## What it does not show
 
-One process on one machine of two cores: no network, no other programs, no many pools against one server. In the first section a
-connection costs nothing to open and a statement takes no time, so it shows the pool's own share and nothing else; a
-statement on a server takes hundreds of times that.
+One process on one machine of two cores: no network, no other programs, and never several pools against one server. In the first section a
+connection costs nothing to open and a statement takes no time, so it shows the pool's own share and nothing else. A statement on a server
+takes hundreds of times that.
 `
 
 const rankingOf = ({ entries }: Result): string =>
@@ -84,10 +91,10 @@ const comparison = (run: Run, before: Run | undefined): string => {
   const changed = results.filter((result) => rankingOf(result) !== rankingOf(earlier.get(result.contest)!))
   const reversed = results.flatMap((result) => reversals(result, earlier.get(result.contest)!))
   return [
-    `The run before this one put the contenders into exactly the same order in ${results.length - changed.length} of ${results.length} contests. ` +
+    `The run before this one put the contenders in exactly the same order in ${results.length - changed.length} of ${results.length} contests. ` +
       (reversed.length === 0
-        ? "In the others, those who changed places were closer to one another than their figures vary, in one run or in both."
-        : "Of those who changed places, these were further from one another in both runs than their figures vary:"),
+        ? "In the others, those who changed places were closer together than their figures vary, in one run or in both."
+        : "These changed places, and were further apart in both runs than their figures vary:"),
     ...(reversed.length === 0 ? [] : ["", ...reversed.map((line) => `- ${line}`)])
   ].join("\n")
 }
@@ -107,9 +114,13 @@ export const write = (run: Run): void => {
     "",
     renderMarkdown(sections),
     "",
-    "## Twice",
+    "## A second run",
     "",
     comparison(run, previous()),
+    "",
+    "## Next",
+    "",
+    "[The right size](sizing.md) · [what it costs to be watched](observability.md#what-it-costs) · [why it is built this way](decisions.md)",
     ""
   ].join("\n")
   fs.writeFileSync("docs/benchmarks.md", page)

@@ -52,7 +52,7 @@ export const renderMarkdown = (sections: ReadonlyArray<ReportedSection>): string
 const markdownOf = ({ contest, entries, remark, unit }: Result): string => {
   const rows = entries.map((entry) => `| ${cellsOf(entry, unit).join(" | ")} |`)
   return [
-    `| ${contest} | ${unit} | ours is as good x |`,
+    `| ${contest} | ${unit} | how many times as good ours is |`,
     "| --- | ---: | ---: |",
     ...rows,
     ...(remark === undefined ? [] : ["", remark])

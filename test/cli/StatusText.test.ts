@@ -52,6 +52,17 @@ describe("the report of a pool as text", () => {
     })
   )
 
+  it.effect("says once what health and the diagnosis say in the same words", () =>
+    Effect.gen(function* () {
+      const summary = "no usable connection: 3 attempts to connect failed"
+      const report = yield* reportWith({
+        health: new HealthStatus({ pool: "orders", status: "fail", state: "unavailable", reasons: [summary] }),
+        diagnosis: { kind: "cannot-connect", summary, advice: [] }
+      })
+      assert.strictEqual(textOf(statusLines(report, style)).split("no usable connection").length, 2)
+    })
+  )
+
   it.effect("names the first leases of many, and how many there are besides", () =>
     Effect.gen(function* () {
       const many = Array.from({ length: 14 }, (_, place) =>

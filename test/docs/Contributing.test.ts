@@ -76,7 +76,7 @@ describe("the gate", () => {
     const [, section = ""] = contributing.text.split("\n## The gate\n")
     const told = Array.from(section.split("\n## ")[0]!.matchAll(/`(npm [^`]+)`/g), ([, command]) => command!)
     // What the tests are started with besides is a matter of counting them.
-    const asked = Array.from(gate.matchAll(/^step \w+ (npm .+)$|^tests$/gm), ([line, command]) =>
+    const asked = Array.from(gate.matchAll(/^step [\w-]+ (npm .+)$|^tests$/gm), ([line, command]) =>
       line === "tests" ? "npm test" : command!
     )
     assert.deepStrictEqual(told, asked)

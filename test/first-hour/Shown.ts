@@ -26,15 +26,18 @@ export const difference = (shown: string, output: string, is: "whole" | "part"):
       if (line === undefined) for (let at = end; at <= actual.length; at++) next.add(at)
       else if (end < actual.length && line.test(actual[end]!)) next.add(end + 1)
     }
-    if (next.size === 0) return told(expected[is === "whole" ? index : index - 1] ?? "", actual, Math.max(...ends))
+    if (next.size === 0) return told(expected[is === "whole" ? index : index - 1] ?? "", actual, Math.min(...ends))
     ends = next
   }
-  return ends.has(actual.length) ? undefined : told("(nothing more)", actual, Math.max(...ends))
+  return ends.has(actual.length) ? undefined : told("(nothing more)", actual, Math.min(...ends))
 }
 
+/** With what stood where the line was looked for; of a long output, its end too. */
 const told = (line: string, actual: ReadonlyArray<string>, at: number): string => {
-  const first = Math.max(0, Math.min(at, actual.length) - 8)
-  const around = actual.slice(first, first + 16).map((text) => `    | ${text}`)
+  const from = Math.max(0, at - 2)
+  const around = actual
+    .flatMap((text, index) => ((index >= from && index < from + 12) || index >= actual.length - 12 ? [text] : []))
+    .map((text) => `    | ${text}`)
   return [`the page says  ${line}`, "  what was seen:", ...(around.length === 0 ? ["    (nothing)"] : around)].join(
     "\n"
   )

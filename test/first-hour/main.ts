@@ -3,12 +3,12 @@
  * PostgreSQL server to stop and start. Prints each promise of the page that was kept, and fails with the first that was not:
  * `npm run first-hour`, `-- --page other.md`, `-- --keep` (leaves the folder).
  *
- * Otherwise than on the page are only: the package comes from the tarball, the server has another URL, and a port that is taken here is
- * another one.
+ * Otherwise than on the page are only: the package comes from the tarball, and the server's URL and the ports are such as are free here.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as net from "node:net"
@@ -44,22 +44,22 @@ const pack = (folder: string): Effect.Effect<string, Stopped> =>
       : Effect.fail(new Stopped({ line: 0, reason: `npm pack: ${stderr}` }))
   })
 
-const bind = (port: number): Effect.Effect<number | undefined> =>
+const isFree = (port: number): Effect.Effect<boolean> =>
   Effect.callback((resume) => {
     const server = net.createServer()
-    server.once("error", () => resume(Effect.succeed(undefined)))
-    server.listen(port, "127.0.0.1", () => {
-      const { port } = server.address() as net.AddressInfo
-      server.close(() => resume(Effect.succeed(port)))
-    })
+    server.once("error", () => resume(Effect.succeed(false)))
+    server.listen(port, "127.0.0.1", () => server.close(() => resume(Effect.succeed(true))))
   })
 
-/** The port of the page, or another one if it is taken. */
-const replacePort = (port: string) =>
-  Effect.gen(function* () {
-    const free = (yield* bind(Number(port))) ?? (yield* bind(0)) ?? 0
-    return [port, String(free)] as const
-  })
+/** A port below those that the system gives to anybody who asks for one: it must still be free when the page comes to it. */
+const drawPort = Effect.gen(function* () {
+  for (;;) {
+    const port = yield* Random.nextIntBetween(10_000, 30_000)
+    // One that has a port of the page in it would be replaced in its turn.
+    const isPlain = !portsOnPage.some((onPage) => String(port).includes(onPage))
+    if (isPlain && (yield* isFree(port))) return String(port)
+  }
+})
 
 const hour = Effect.gen(function* () {
   const began = performance.now()
@@ -82,7 +82,10 @@ const hour = Effect.gen(function* () {
   const server = yield* PostgresServer.make()
   const newcomer = yield* Newcomer.make(folder, {
     tarball,
-    everywhere: [[urlOnPage, server.url], ...(yield* Effect.forEach(portsOnPage, replacePort))],
+    everywhere: [
+      ...(yield* Effect.forEach(portsOnPage, (port) => Effect.map(drawPort, (free) => [port, free] as const))),
+      [urlOnPage, server.url]
+    ],
     stopServer: server.kill,
     startServer: server.start
   })

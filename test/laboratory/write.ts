@@ -97,7 +97,7 @@ const program = Effect.gen(function* () {
   )
   const verdict =
     losers.length === 0
-      ? "Nobody is ahead of the default in any row by more than a tie: half a point; a point and a half in the overload, where a fixed pool of the right size has everything open when the load comes; three points, which the targets allow, where the server itself is in trouble."
+      ? "In no row is another policy ahead of the default by more than a tie. A tie is half a point; in the overload it is a point and a half, since a fixed pool of the right size has everything open when the load comes; where the server itself is in trouble it is three points."
       : `Ahead of the default, by more than a tie: ${losers.join(", ")}.`
   put(
     [

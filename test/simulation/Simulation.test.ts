@@ -4,6 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
+import { PoolRegistry } from "effect-pool"
 import { Simulation } from "effect-pool/testing"
 
 const seedsPerScenario = 205
@@ -44,6 +45,18 @@ describe("a run", () => {
       const first = yield* Simulation.run({ scenario: "calm", seed: 1 })
       const second = yield* Simulation.run({ scenario: "calm", seed: 2 })
       assert.notDeepEqual(second.trace, first.trace)
+    })
+  )
+
+  it.effect("has pools that the process knows nothing of: no metrics, status or console shows them", () =>
+    Effect.gen(function* () {
+      const registry = yield* PoolRegistry.PoolRegistry
+      const seen: Array<string> = []
+      const added = ({ key }: PoolRegistry.Entry) => void seen.push(key)
+      const unsubscribe = registry.subscribe({ added, removed: () => {} })
+      yield* Simulation.run({ scenario: "calm", seed: 1 })
+      unsubscribe()
+      assert.deepStrictEqual(seen, [])
     })
   )
 
