@@ -185,6 +185,33 @@ layer(SecureServer.layer, live)("Postgres.connector", (it) => {
         assert.strictEqual(asked, 3)
       })
     )
+
+    it.effect(
+      "keeps who is connected when the password is rotated, and lets the next one in with the new password",
+      () =>
+        Effect.gen(function* () {
+          const { url } = yield* SecureServer
+          const outside = yield* PgConnection.make({ url: Redacted.make(url) })
+          yield* outside.query("create role rolling login password 'first'")
+          let current = "first"
+          const password = Effect.sync(() => Redacted.make(current))
+          const connector = Postgres.connector({ ...(yield* at), username: "rolling", password })
+          const config: Input = { ...single, retry: { initial: "10 millis", max: "100 millis" } }
+          const pool = yield* ConnectionPool.make(connector, config).pipe(Effect.provide(logged().layer))
+          assert.strictEqual(yield* ConnectionPool.use(pool, whoAmI), "rolling")
+          yield* outside.query("alter role rolling password 'second'")
+          assert.strictEqual(yield* ConnectionPool.use(pool, whoAmI), "rolling")
+          assert.strictEqual((yield* ConnectionPool.status(pool)).created, 1)
+          yield* ConnectionPool.recycle(pool)
+          const { lastFailure } = yield* eventually(
+            ConnectionPool.status(pool),
+            (status) => status.lastFailure !== undefined
+          )
+          assert.strictEqual(lastFailure?.kind, "permanent")
+          current = "second"
+          assert.strictEqual(yield* ConnectionPool.use(pool, whoAmI), "rolling")
+        })
+    )
   })
 
   describe.skipIf(!Certificate.hasOpenssl)(Certificate.titled("TLS"), () => {

@@ -50,6 +50,8 @@ describe("a connect that", () => {
       const status = yield* ConnectionPool.status(pool)
       assert.deepStrictEqual([status.total, status.connectFailures], [0, 1])
       assert.strictEqual(status.lastFailure?.message, "no answer within 5s")
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(server.attempts, [0, 6000])
     })
   )
 

@@ -90,7 +90,7 @@ describe("closing the pool's scope", () => {
       yield* ConnectionPool.use(pool, (connection) => Effect.sync(() => (connection.isDirty = true)))
       yield* TestClock.adjust("600 millis")
       const waiters = yield* Effect.replicateEffect(
-        Effect.forkChild(Effect.exit(ConnectionPool.use(pool, () => Effect.void))),
+        Effect.forkChild(Effect.flip(ConnectionPool.use(pool, () => Effect.void))),
         5
       )
       yield* turns()
@@ -98,18 +98,26 @@ describe("closing the pool's scope", () => {
       assert.deepStrictEqual([connecting, checking, resetting], [1, 2, 1])
       const closing = yield* Effect.forkChild(close)
       yield* TestClock.adjust("5 seconds")
-      yield* Fiber.joinAll([closing, ...waiters])
+      yield* Fiber.join(closing)
+      const errors = yield* Fiber.joinAll(waiters)
+      assert.deepStrictEqual(new Set(errors.map(({ _tag }) => _tag)), new Set(["PoolClosed"]))
       assert.strictEqual((yield* ConnectionPool.status(pool)).state, "closed")
+      const events = yield* ConnectionPool.recentEvents(pool)
+      const closed = events.flatMap((event) => (event._tag === "ConnectionClosed" ? [event.isAbandoned] : []))
+      // The fourth never opened: it has no finalizer that could still run.
+      assert.deepStrictEqual([closed.length, closed.filter((isAbandoned) => isAbandoned).length], [4, 3])
     })
   )
 
   it.effect("leaves nothing running: no timer, no retry, no attempt to connect", () =>
     Effect.gen(function* () {
       const server = new FakeServer()
-      const { close } = yield* makeIn(server)
+      const { close, pool } = yield* makeIn(server)
       yield* server.goDown()
+      const waiter = yield* Effect.forkChild(Effect.flip(ConnectionPool.use(pool, () => Effect.void)))
       yield* TestClock.adjust("2 seconds")
       yield* close
+      assert.strictEqual((yield* Fiber.join(waiter))._tag, "PoolClosed")
       const { length } = server.attempts
       yield* TestClock.adjust("10 minutes")
       assert.deepStrictEqual([server.attempts.length, server.live], [length, 0])

@@ -123,9 +123,17 @@ describe("the health of a pool that cannot connect", () => {
       yield* server.goDown("connection refused")
       yield* TestClock.adjust("10 seconds")
       const unavailable = yield* health
+      yield* server.comeBack
+      yield* TestClock.adjust("2 seconds")
+      const recovered = yield* health
       assert.deepStrictEqual(
-        [starting, ready, usable, unavailable].map(([status]) => status),
-        ["fail", "pass", "warn", "fail"]
+        [starting, ready, usable, unavailable, recovered].map(([status]) => status),
+        ["fail", "pass", "warn", "fail", "pass"]
+      )
+      const events = yield* ConnectionPool.recentEvents(pool)
+      assert.deepStrictEqual(
+        events.map(({ _tag }) => _tag).filter((tag) => tag === "PoolReady" || tag === "PoolUnavailable"),
+        ["PoolReady", "PoolUnavailable", "PoolReady"]
       )
       assert.match(
         starting[1]!,

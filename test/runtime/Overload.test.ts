@@ -70,8 +70,8 @@ describe("more than a pool can do", () => {
   it.effect("is not refused where shedding is off", () =>
     Effect.gen(function* () {
       const pool = yield* makePool({ shedding: { enabled: false } })
-      const refused = refusals(yield* openLoop(pool, 50, 4000))
-      assert.isTrue(refused.every(({ _tag }) => _tag === "AcquireTimeout"))
+      const refused = refusals(yield* openLoop(pool, 50, 20_000))
+      assert.deepStrictEqual(new Set(refused.map(({ _tag }) => _tag)), new Set(["AcquireTimeout"]))
     })
   )
 

@@ -127,6 +127,23 @@ describe("startup: failFast", () => {
     })
   )
 
+  it.effect("ends the connects of its first batch that are on their way, and makes no other", () =>
+    Effect.gen(function* () {
+      const server = new FakeServer()
+      server.onConnect = Effect.suspend(() =>
+        server.attempts.length === 1
+          ? Effect.delay(Effect.fail(new Refused({ kind: "transient", message: "refused" })), "100 millis")
+          : Effect.sleep("1 second")
+      )
+      const making = yield* Effect.forkChild(
+        Effect.flip(Effect.scoped(ConnectionPool.make(server.bare, { startup: "failFast", minConnections: 3 })))
+      )
+      yield* TestClock.adjust("2 minutes")
+      assert.strictEqual((yield* Fiber.join(making))._tag, "ConnectError")
+      assert.deepStrictEqual([server.attempts, server.connections.length], [[0, 0, 0], 0])
+    })
+  )
+
   it.effect("succeeds when the first connection opens", () =>
     Effect.gen(function* () {
       const server = new FakeServer()

@@ -80,6 +80,29 @@ describe("a timeout that comes late", () => {
     })
   )
 
+  it.effect("says how long it really was, where the event loop was blocked past its deadline", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      let stall = 0n
+      const stalling: Clock.Clock = Object.assign(Object.create(clock) as Clock.Clock, {
+        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + stall
+      })
+      const pool = yield* ConnectionPool.make(new FakeServer().complete, config).pipe(
+        Effect.provideService(Clock.Clock, stalling)
+      )
+      const holder = yield* Effect.forkChild(ConnectionPool.use(pool, () => Effect.never))
+      yield* turns()
+      const waiter = yield* Effect.forkChild(Effect.flip(ConnectionPool.use(pool, () => Effect.void)))
+      yield* turns()
+      stall = 20_000_000_000n
+      yield* TestClock.adjust("5 seconds")
+      const error = (yield* Fiber.join(waiter)) as PoolError.AcquireTimeout
+      assert.deepStrictEqual([error.diagnosis, error.timeoutMillis], ["event-loop-blocked", 5000])
+      assert.isAtLeast(error.waitedMillis, 20_000)
+      yield* Fiber.interrupt(holder)
+    })
+  )
+
   it.effect("does not say so after an outage, in which the timers have been as good as ever", () =>
     Effect.gen(function* () {
       const server = new FakeServer()
