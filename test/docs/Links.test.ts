@@ -89,6 +89,17 @@ describe("the pages of the documentation", () => {
     )
   })
 
+  it("have a place in the contents of their page, where they are decisions", () => {
+    const { headings, links } = pageOf.get("docs/decisions.md")!
+    const listed = new Set(links.map(({ href }) => href))
+    const slugger = new GithubSlugger()
+    const decisions = headings.map((heading) => `#${slugger.slug(heading.replaceAll("`", ""))}`).slice(1)
+    assert.deepStrictEqual(
+      decisions.filter((anchor) => anchor !== "#next" && !listed.has(anchor)),
+      []
+    )
+  })
+
   it("say nothing of the machine they were written on", () => {
     for (const { file, text } of [...docPages, ...docstrings]) assert.notMatch(text, /\/(work|root|tmp\/w)\//, file)
   })
