@@ -393,7 +393,7 @@ export class PoolOverloaded extends Schema.TaggedError<PoolOverloaded>("effect-p
         : `refused after ${seconds(waitedMillis)}: more has come than was served since the line began to stand`
     return (
       `[pool ${pool}] ${what} (${numbers(snapshot)}). More work arrives than the connections can carry: those who wait will be ` +
-      `served in ${seconds(emptyInMillis)}; let callers come back after that.`
+      `served in ${seconds(emptyInMillis)}; let callers come back in ${this.retryAfterSeconds} s.`
     )
   }
 

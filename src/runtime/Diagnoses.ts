@@ -231,11 +231,8 @@ const words: { readonly [Kind in DiagnosisKind]: <A>(subject: Subject<A>) => Wor
     ]
   }),
 
-  paused: asked("paused: nothing is lent until somebody resumes it", "Resume it when the maintenance is over."),
-  draining: asked(
-    "draining: borrowers may finish, and nothing is lent any more",
-    "Send requests elsewhere: it will be closed."
-  ),
+  paused: asked("nothing is lent until somebody resumes it", "Resume it when the maintenance is over."),
+  draining: asked("borrowers may finish, and nothing is lent any more", "Send requests elsewhere: it will be closed."),
   closed: asked("closed", "Acquire inside the program that the pool's layer is provided to.")
 }
 

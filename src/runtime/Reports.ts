@@ -51,7 +51,8 @@ export const reportNamesake = <A>(runtime: PoolRuntime<A>): void =>
   )
 
 export const reportWarming = <A>(runtime: PoolRuntime<A>, open: number, minimum: number): void => {
-  if (open >= minimum) runtime.log("Info", `warm: ${open} connections are open`, { open, minimum })
+  if (open >= minimum)
+    runtime.log("Info", `warm: ${open === 1 ? "1 connection is" : `${open} connections are`} open`, { open, minimum })
   else runtime.debug(`warming: ${open} of ${minimum} connections are open`, () => ({ open, minimum }))
 }
 

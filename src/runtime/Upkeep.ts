@@ -124,12 +124,16 @@ export const closeConnection = Effect.fnUntraced(function* <A>(
   const { resource } = connection
   resource.watcher?.interruptUnsafe()
   const ending = runtime.forkUnowned(
-    Effect.andThen(endWork(resource, closeTimeout), Scope.close(resource.scope, Exit.void))
+    Effect.flatMap(endWork(resource, closeTimeout), (isOver) =>
+      Effect.as(Scope.close(resource.scope, Exit.void), isOver)
+    )
   )
   const exit = yield* Effect.timeoutOption(Fiber.await(ending), closeTimeout)
-  reportClose(runtime, connection, reason, exit)
+  // Work that does not end is not over, even where there was nothing else to close.
+  const isAbandoned = Option.isNone(exit) || (Exit.isSuccess(exit.value) && !exit.value.value)
+  reportClose(runtime, connection, reason, isAbandoned ? Option.none() : exit)
   runtime.forget(connection)
-  runtime.transition(() => runtime.engine.closed(connection, runtime.now(), Option.isNone(exit)))
+  runtime.transition(() => runtime.engine.closed(connection, runtime.now(), isAbandoned))
 })
 
 const reportClose = <A>(
@@ -150,11 +154,14 @@ const reportClose = <A>(
 
 const millisBetween = (from: number, to: number): string => `${Math.round(to - from)} ms`
 
-/** Interrupts the work on a connection, and gives it some time: what it still opens belongs to the scope closed next. */
-const endWork = <A>({ work }: Resource<A>, timeout: Duration.Duration): Effect.Effect<void> =>
+/**
+ * Interrupts the work on a connection, and gives it some time: what it still opens belongs to the scope closed next. Whether it has
+ * ended.
+ */
+const endWork = <A>({ work }: Resource<A>, timeout: Duration.Duration): Effect.Effect<boolean> =>
   work === undefined
-    ? Effect.void
+    ? Effect.succeed(true)
     : Effect.suspend(() => {
         work.interruptUnsafe()
-        return Effect.asVoid(Effect.timeoutOption(Fiber.await(work), timeout))
+        return Effect.map(Effect.timeoutOption(Fiber.await(work), timeout), Option.isSome)
       })

@@ -47,6 +47,8 @@ const watchSessions = Effect.fnUntraced(function* (name: string) {
   const look = Effect.map(sessionsOf(outside, name), ({ length }) => {
     most = Math.max(most, length)
   })
+  // At once for the first time: on a busy machine it may be over before the fiber has its turn.
+  yield* look
   yield* Effect.forkScoped(Effect.forever(look))
   return () => most
 })

@@ -130,7 +130,7 @@ describe("waiting", () => {
     })
   )
 
-  it.effect("ends at one deadline that covers queue, connect and check", () =>
+  it.effect("ends at one deadline that covers queue and connect", () =>
     Effect.gen(function* () {
       const server = new FakeServer()
       server.onConnect = Effect.sleep("3 seconds")

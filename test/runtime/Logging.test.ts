@@ -57,7 +57,7 @@ describe("the log", () => {
   it.effect("says at Info that the pool is ready and warm", () =>
     Effect.gen(function* () {
       const lines = yield* logOf({}, () => Effect.void)
-      assert.deepStrictEqual(texts(lines), ["Info ready", "Info warm: 1 connections are open"])
+      assert.deepStrictEqual(texts(lines), ["Info ready", "Info warm: 1 connection is open"])
     })
   )
 
@@ -230,7 +230,7 @@ describe("the log", () => {
       )
       assert.deepStrictEqual(texts(lines), [
         "Info ready",
-        "Info warm: 1 connections are open",
+        "Info warm: 1 connection is open",
         "Debug opened connection 1"
       ])
     })
