@@ -4,6 +4,7 @@ import { Duration, Effect, Exit, Fiber, Latch, Scope, Stream } from "effect"
 import { isSqlError } from "effect/sql/SqlError"
 import * as ConnectionPool from "../../src/ConnectionPool.ts"
 import { eventually } from "../support/Eventually.ts"
+import { mostSeen } from "../support/MostSeen.ts"
 import { unavailable } from "../support/MariaDbServer.ts"
 import * as TcpProxy from "../support/TcpProxy.ts"
 import {
@@ -43,14 +44,7 @@ const cases: Readonly<Record<string, (connection: Connection) => Effect.Effect<u
 /** The most sessions that the server has had for a pool since this was asked for. */
 const watchSessions = Effect.fnUntraced(function* (name: string) {
   const outside = yield* observer
-  let most = 0
-  const look = Effect.map(sessionsOf(outside, name), ({ length }) => {
-    most = Math.max(most, length)
-  })
-  // At once for the first time: on a busy machine it may be over before the fiber has its turn.
-  yield* look
-  yield* Effect.forkScoped(Effect.forever(look))
-  return () => most
+  return yield* mostSeen(Effect.map(sessionsOf(outside, name), ({ length }) => length))
 })
 
 const isRunning = ({ command }: { readonly command: string }) => command === "Query" || command === "Execute"

@@ -10,6 +10,7 @@ import type { Input } from "../../src/PoolConfig.ts"
 import * as Certificate from "../support/Certificate.ts"
 import { root } from "../support/DocPages.ts"
 import { eventually } from "../support/Eventually.ts"
+import { mostSeen } from "../support/MostSeen.ts"
 import * as TcpProxy from "../support/TcpProxy.ts"
 import {
   backendPid,
@@ -43,14 +44,7 @@ const sleeps = (connection: Connection) => connection.query("select pg_sleep(60)
 /** The most sessions that the server has had for a pool since this was asked for. */
 const watchSessions = Effect.fnUntraced(function* (name: string) {
   const outside = yield* observer
-  let most = 0
-  const look = Effect.map(sessionsOf(outside, name), ({ length }) => {
-    most = Math.max(most, length)
-  })
-  // At once for the first time: on a busy machine it may be over before the fiber has its turn.
-  yield* look
-  yield* Effect.forkScoped(Effect.forever(look))
-  return () => most
+  return yield* mostSeen(Effect.map(sessionsOf(outside, name), ({ length }) => length))
 })
 
 /** Takes the connection of somebody who runs a statement, and gives what he was told. */

@@ -56,50 +56,41 @@ describe("a storm of timeouts", () => {
   )
 })
 
+/** What a caller with a timeout of 5 s is told, whose process stands still for so many nanoseconds meanwhile. */
+const waitedWhile = Effect.fnUntraced(function* (stalledFor: bigint) {
+  const clock = yield* Clock.Clock
+  let stall = 0n
+  const stalling: Clock.Clock = Object.assign(Object.create(clock) as Clock.Clock, {
+    monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + stall
+  })
+  const pool = yield* ConnectionPool.make(new FakeServer().complete, config).pipe(
+    Effect.provideService(Clock.Clock, stalling)
+  )
+  const holder = yield* Effect.forkChild(ConnectionPool.use(pool, () => Effect.never))
+  yield* turns()
+  const waiter = yield* Effect.forkChild(Effect.flip(ConnectionPool.use(pool, () => Effect.void)))
+  yield* turns()
+  stall = stalledFor
+  yield* TestClock.adjust("5 seconds")
+  const error = (yield* Fiber.join(waiter)) as PoolError.AcquireTimeout
+  yield* Fiber.interrupt(holder)
+  return error
+})
+
 describe("a timeout that comes late", () => {
   it.effect("says that the event loop was blocked, and not that the pool is too small", () =>
     Effect.gen(function* () {
-      const clock = yield* Clock.Clock
-      let stall = 0n
-      const stalling: Clock.Clock = Object.assign(Object.create(clock) as Clock.Clock, {
-        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + stall
-      })
-      const pool = yield* ConnectionPool.make(new FakeServer().complete, config).pipe(
-        Effect.provideService(Clock.Clock, stalling)
-      )
-      const holder = yield* Effect.forkChild(ConnectionPool.use(pool, () => Effect.never))
-      yield* turns()
-      const waiter = yield* Effect.forkChild(Effect.flip(ConnectionPool.use(pool, () => Effect.void)))
-      yield* turns()
-      stall = 3_000_000_000n
-      yield* TestClock.adjust("5 seconds")
-      const error = (yield* Fiber.join(waiter)) as PoolError.AcquireTimeout
+      const error = yield* waitedWhile(3_000_000_000n)
       assert.strictEqual(error.diagnosis, "event-loop-blocked")
       assert.match(error.summary, /^the process was too busy to look at its timers for /)
-      yield* Fiber.interrupt(holder)
     })
   )
 
   it.effect("says how long it really was, where the event loop was blocked past its deadline", () =>
     Effect.gen(function* () {
-      const clock = yield* Clock.Clock
-      let stall = 0n
-      const stalling: Clock.Clock = Object.assign(Object.create(clock) as Clock.Clock, {
-        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + stall
-      })
-      const pool = yield* ConnectionPool.make(new FakeServer().complete, config).pipe(
-        Effect.provideService(Clock.Clock, stalling)
-      )
-      const holder = yield* Effect.forkChild(ConnectionPool.use(pool, () => Effect.never))
-      yield* turns()
-      const waiter = yield* Effect.forkChild(Effect.flip(ConnectionPool.use(pool, () => Effect.void)))
-      yield* turns()
-      stall = 20_000_000_000n
-      yield* TestClock.adjust("5 seconds")
-      const error = (yield* Fiber.join(waiter)) as PoolError.AcquireTimeout
+      const error = yield* waitedWhile(20_000_000_000n)
       assert.deepStrictEqual([error.diagnosis, error.timeoutMillis], ["event-loop-blocked", 5000])
       assert.isAtLeast(error.waitedMillis, 20_000)
-      yield* Fiber.interrupt(holder)
     })
   )
 
