@@ -56,7 +56,7 @@ const leastHolds = 8
 /** Leases are long when they run for so many times what is usual. */
 const longHold = 5
 
-/** While nothing is known to be usual, a lease is long from here on. */
+/** While nothing is known to be usual, a lease is long from here on, or once it has run for longer than anybody may wait. */
 const longAnyway = 1000
 
 /** So many seconds of arrivals tell a rate, and no more than so many count. */
@@ -132,8 +132,8 @@ const reasonToWait = <A>(ledger: Ledger<A>, evidence: Omit<Evidence, "kind">): D
   const { load, medianAge, usualHold } = evidence
   const isFull = inUse + resetting >= limit
   if (!isFull && isSlow(ledger, evidence)) return "connecting-slowly"
-  const isLong = usualHold === 0 ? longAnyway : Math.max(usualHold * longHold, 1)
-  if (medianAge > isLong) return "held-too-long"
+  const long = usualHold === 0 ? Math.min(longAnyway, ledger.options.acquireTimeout) : Math.max(usualHold * longHold, 1)
+  if (medianAge > long) return "held-too-long"
   return load > fullLoad * limit ? "under-provisioned" : "burst"
 }
 

@@ -116,6 +116,16 @@ describe("the diagnosis of a pool", () => {
     assert.strictEqual(kindOf(driver), "held-too-long")
   })
 
+  it("of which nothing is usual yet says so, too, of leases that run for longer than anybody may wait", () => {
+    const { driver } = full(1, { acquireTimeout: 200 })
+    driver.wait("a")
+    driver.advance(190)
+    assert.strictEqual(kindOf(driver), "burst")
+    driver.advance(20)
+    driver.wait("b")
+    assert.strictEqual(kindOf(driver), "held-too-long")
+  })
+
   it("of which nothing is usual yet says so of leases that run for more than a second", () => {
     const { driver } = full(1)
     driver.wait("a")
