@@ -122,7 +122,7 @@ const complaint = (output: string): ReadonlyArray<string> => (output === "" ? []
 const serviceLines = [
   /^session 1 greets Ada$/,
   /^session 1 greets Grace$/,
-  /^AcquireTimeout POOL_ACQUIRE_TIMEOUT: \[pool sessions\] no connection within 50 ms \(waited \d+ ms, came as number 1 in line; 1 of 1 in use, .*acquireTimeout/,
+  /^AcquireTimeout POOL_ACQUIRE_TIMEOUT: \[pool sessions\] no connection within 50 ms \(waited \d+ ms, came as number 1 in line; 1 of 1 in use, .*held-too-long: /,
   /^true$/,
   /^acquired 3, timed out 1, of 1$/,
   /^PoolConfigError$/,

@@ -94,8 +94,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   runtime(
     "Upkeep",
     "what a connect has opened is closed before it has ended",
-    "Effect.andThen(endWork(resource, closeTimeout), Scope.close(resource.scope, Exit.void))",
-    "Scope.close(resource.scope, Exit.void)"
+    "Effect.flatMap(endWork(resource, closeTimeout), (isOver) => Effect.as(Scope.close(resource.scope, Exit.void), isOver))",
+    "Effect.as(Scope.close(resource.scope, Exit.void), true)"
   ),
   // What may be lent.
   engine("Lending", "what was left behind is not reset", "if (connection.isDirty && canReset)", "if (false)"),
