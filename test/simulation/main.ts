@@ -7,31 +7,16 @@
  * - `-- --live --minutes 10`: one pool on the real clock under load, its memory, and what is left of it in the end.
  * - no option: the scenarios.
  */
-import { parseArgs } from "node:util"
+import { NodeServices } from "@effect/platform-node"
 import * as Clock from "effect/Clock"
+import { Command, Flag } from "effect/cli"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { Simulation } from "effect-pool/testing"
 import { live } from "./Live.ts"
 
-const { values } = parseArgs({
-  options: {
-    scenario: { type: "string" },
-    seed: { type: "string" },
-    seeds: { type: "string" },
-    from: { type: "string" },
-    minutes: { type: "string" },
-    trace: { type: "boolean", default: false },
-    live: { type: "boolean", default: false }
-  }
-})
-
-const isScenario = (name: string): name is Simulation.ScenarioName => Object.hasOwn(Simulation.scenarios, name)
-
-const scenarioCalled = (name: string | undefined) =>
-  name === undefined || isScenario(name)
-    ? Effect.succeed(name)
-    : Effect.fail(`no scenario is called ${name}; there are ${Object.keys(Simulation.scenarios).join(", ")}`)
+const scenarioNames = Object.keys(Simulation.scenarios) as ReadonlyArray<Simulation.ScenarioName>
 
 const list = Effect.forEach(Object.entries(Simulation.scenarios), ([name, { summary }]) =>
   Console.log(`${name.padEnd(10)} ${summary}`)
@@ -71,21 +56,54 @@ const soak = Effect.fnUntraced(function* (
   }
 })
 
-const program = Effect.gen(function* () {
-  if (values.live) return yield* live(Number(values.minutes ?? 10))
-  const scenario = yield* scenarioCalled(values.scenario)
-  if (scenario !== undefined && values.seed !== undefined) {
-    return yield* once(scenario, Number(values.seed), values.trace)
-  }
-  // Where the test suite has not been.
-  const from = Number(values.from ?? (values.minutes === undefined ? 1 : 100_001))
-  if (values.minutes !== undefined) return yield* soak(scenario, from, Number(values.minutes))
-  if (values.seeds === undefined) return yield* list
-  return yield* many(scenario, { from, to: from + Number(values.seeds) - 1 })
-})
+const optional = <A>(flag: Flag.Flag<A>, description: string) =>
+  flag.pipe(Flag.withDescription(description), Flag.optional, Flag.map(Option.getOrUndefined))
 
-const outcome = await Effect.runPromise(Effect.result(program))
-if (outcome._tag === "Failure") {
-  console.error(typeof outcome.failure === "string" ? outcome.failure : outcome.failure.message)
-  process.exitCode = 1
-}
+const wholeFrom = (minimum: number, flag: Flag.Flag<number>) =>
+  Flag.filter(
+    flag,
+    (n) => n >= minimum,
+    (n) => `${n} is less than ${minimum}`
+  )
+
+const sayingWhatFailed = <A, E extends { readonly message: string } | string, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.tapError(effect, (error) => Console.error(typeof error === "string" ? error : error.message))
+
+const simulate = Command.make(
+  "simulate",
+  {
+    scenario: optional(Flag.Literals("scenario", scenarioNames), "one scenario; without it, all in turn"),
+    seed: optional(Flag.Int("seed"), "with --scenario: that run"),
+    trace: Flag.Boolean("trace").pipe(Flag.withDefault(false), Flag.withDescription("with --seed: line by line")),
+    seeds: optional(wholeFrom(1, Flag.Int("seeds")), "so many seeds"),
+    from: optional(Flag.Int("from"), "the first of them (default 1; 100001 with --minutes)"),
+    minutes: optional(
+      Flag.filter(
+        Flag.Finite("minutes"),
+        (n) => n > 0,
+        (n) => `${n} is no length of time`
+      ),
+      "new seeds until the time is over"
+    ),
+    live: Flag.Boolean("live").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("one pool on the real clock under load, for --minutes (default 10)")
+    )
+  },
+  Effect.fnUntraced(function* (asked) {
+    const { minutes, scenario, seed, seeds } = asked
+    if (asked.live) return yield* live(minutes ?? 10)
+    if (scenario !== undefined && seed !== undefined) return yield* once(scenario, seed, asked.trace)
+    // Where the test suite has not been.
+    const from = asked.from ?? (minutes === undefined ? 1 : 100_001)
+    if (minutes !== undefined) return yield* soak(scenario, from, minutes)
+    if (seeds === undefined) return yield* list
+    return yield* many(scenario, { from, to: from + seeds - 1 })
+  }, sayingWhatFailed)
+).pipe(Command.withDescription("Lives of the whole pool, in which the order of every step is drawn from a seed"))
+
+// Not by `NodeRuntime.runMain`, which has a timer of its own: `--live` counts those that are left.
+const exit = await Effect.runPromiseExit(
+  simulate.pipe(Command.run({ version: "0.1.0" }), Effect.provide(NodeServices.layer))
+)
+if (exit._tag === "Failure") process.exitCode = 1
