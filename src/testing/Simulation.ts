@@ -74,7 +74,7 @@ export interface Report {
 }
 
 const failureOf = (
-  { scenario, seed }: Options,
+  { config, scenario, seed }: Options,
   setting: Setting,
   script: ReadonlyArray<ScriptedOperation>,
   failed: World
@@ -92,7 +92,9 @@ const failureOf = (
     shrinkingRuns
   )
   const { breached, trace } = shortest
-  return new SimulationFailure({ scenario, seed, promise, what: breached!.what, script: kept.map(show), trace })
+  const hasOwnConfig = config !== undefined
+  const what = breached!.what
+  return new SimulationFailure({ scenario, seed, hasOwnConfig, promise, what, script: kept.map(show), trace })
 }
 
 /**

@@ -68,3 +68,19 @@ describe("a run", () => {
     })
   )
 })
+
+describe("a run that breaks a promise", () => {
+  const facts = { scenario: "cold", seed: 3, promise: 12, what: "nothing is opened", script: [], trace: [] }
+
+  it("says how to repeat it, with and without a clone of the repository", () => {
+    const { message } = new Simulation.SimulationFailure({ ...facts, hasOwnConfig: false })
+    assert.include(message, 'Simulation.run({ scenario: "cold", seed: 3 })')
+    assert.include(message, "npm run simulate -- --scenario cold --seed 3")
+  })
+
+  it("names no command that would run another configuration", () => {
+    const { message } = new Simulation.SimulationFailure({ ...facts, hasOwnConfig: true })
+    assert.include(message, 'Simulation.run({ scenario: "cold", seed: 3, config }) with the same configuration')
+    assert.notInclude(message, "npm run")
+  })
+})
