@@ -21,7 +21,11 @@ const flag = (name: string, description: string) =>
 const flags: Flags = {
   scenario: text("scenario", "names", 'Scenarios, separated by commas, or "all"'),
   file: text("file", "path", "Scenarios of your own, as JSON; without --scenario, all that are in it"),
-  policy: text("policy", "policies", "predictive, threshold, fixed:20, each with /unshed for no shedding (predictive)"),
+  policy: text(
+    "policy",
+    "policies",
+    "predictive, threshold, fixed:20; each with /unshed for no shedding, predictive with /knee for no more than help (predictive)"
+  ),
   seeds: text("seeds", "number", "Runs of each (10)"),
   from: text("from", "number", "The seed of the first (1)"),
   config: text("config", "json", "Fields of the pool's configuration to change, or @path of a file with them"),
