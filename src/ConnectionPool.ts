@@ -186,7 +186,9 @@ const build = Effect.fnUntraced(function* <A, E, R>(connector: Connector<A, E, R
   }
   yield* runtime.start
   const registry = Context.get(surroundings, PoolRegistry)
-  if (registry.get(name) !== undefined) reportNamesake(runtime)
+  const namesake = registry.get(name)
+  // One that drains is on its way out, and this is its successor.
+  if (namesake !== undefined && runtimeOf(namesake).engine.ledger.state !== "draining") reportNamesake(runtime)
   runtime.onClosed = registry.add(pool as ConnectionPool<unknown>)
   if (config.startup === "failFast" && config.minConnections > 0) yield* Deferred.await(runtime.firstConnect)
   else if (config.startup === "await") yield* runtime.ready.await

@@ -17,7 +17,7 @@ import type * as DatabaseConnection from "../DatabaseConnection.ts"
 import * as PoolConfig from "../PoolConfig.ts"
 import type { ConnectError, PoolConfigError } from "../PoolError.ts"
 import * as PoolLayer from "../PoolLayer.ts"
-import { identify, makeUndertaker, type Undertaker } from "./MySqlCancel.ts"
+import { identify, makeSharedLine, type SharedLine } from "./MySqlCancel.ts"
 import { type DialectOptions, makeCompiler, makeDialect } from "./MySqlDialect.ts"
 import * as Driver from "./MySqlDriver.ts"
 import { classify, isFatal } from "./MySqlError.ts"
@@ -100,9 +100,9 @@ export const connector = (options: Options = {}): Connector.Connector<MySqlConne
 }
 
 const connect = (target: Target): Effect.Effect<MySqlConnection, SqlError, Scope.Scope> => {
-  let undertaker: Undertaker | undefined = undefined
+  let shared: SharedLine | undefined = undefined
   return Effect.gen(function* () {
-    const ofAll = (undertaker ??= yield* makeUndertaker(target))
+    const ofAll = (shared ??= yield* makeSharedLine(target))
     const line = yield* Driver.open(target)
     const connection = Connection.make({ line, target, identity: yield* identify(line) })
     const session = Connection.sessionOf(connection)

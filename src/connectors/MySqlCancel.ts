@@ -78,17 +78,17 @@ export const killQuery = (target: Target, identity: Identity, hasEnded: () => bo
   )
 
 /** A connection for those who have sessions ended, opened for the first of them and closed after the last. */
-export type Undertaker = RcRef.RcRef<Driver.Line, SqlError>
+export type SharedLine = RcRef.RcRef<Driver.Line, SqlError>
 
 /** Its scope is never closed, and keeps nothing: it is for who comes last to close the connection. */
-export const makeUndertaker = (target: Target): Effect.Effect<Undertaker> =>
+export const makeSharedLine = (target: Target): Effect.Effect<SharedLine> =>
   Effect.flatMap(Scope.make(), (scope) => Scope.provide(RcRef.make({ acquire: openToCancel(target) }), scope))
 
 /** Has the server end a session that its client has left, and waits until it is gone. */
-export const killSession = (undertaker: Undertaker, identity: Identity): Effect.Effect<void, SqlError> =>
+export const killSession = (shared: SharedLine, identity: Identity): Effect.Effect<void, SqlError> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const line = yield* RcRef.get(undertaker)
+      const line = yield* RcRef.get(shared)
       if (!(yield* isListed(line, identity))) return
       // It may end by itself meanwhile: then nobody has the number.
       yield* Effect.ignore(rowsOf(line, `kill ${identity.id}`, []))

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { SqlError } from "effect/sql/SqlError"
-import { killQuery, killSession, type Undertaker } from "./MySqlCancel.ts"
+import { killQuery, killSession, type SharedLine } from "./MySqlCancel.ts"
 import * as Driver from "./MySqlDriver.ts"
 import { lost } from "./MySqlError.ts"
 import * as Session from "./MySqlSession.ts"
@@ -95,10 +95,10 @@ export const giveUp = (session: Session.Session, end: Effect.Effect<void>): Effe
  * Leaves a session in the middle of a statement. The server would notice when the statement has ended, and have the session until
  * then: it is told to end it, and given some time. A connection that runs none ends at once.
  */
-export const leave = (session: Session.Session, undertaker: Undertaker): Effect.Effect<void> =>
+export const leave = (session: Session.Session, shared: SharedLine): Effect.Effect<void> =>
   Effect.suspend(() => {
     const { identity, line } = session
     if (!Session.isBusy(session) || line.socket.destroyed || identity === undefined) return Effect.void
     line.socket.destroy()
-    return Effect.ignore(Effect.timeoutOption(killSession(undertaker, identity), patience))
+    return Effect.ignore(Effect.timeoutOption(killSession(shared, identity), patience))
   })

@@ -203,7 +203,7 @@ export class Observer {
    */
   private lookAtLine(): void {
     if (this.world.config.sizing === "threshold") return
-    const { closingSince, now, stalled } = this.world
+    const { closingSince, longestStall, now, stalled } = this.world
     const isWaiting = this.callers.some(({ requests }) => requests.some(({ state }) => state === "asking"))
     const status = isWaiting && closingSince === undefined ? this.world.status() : undefined
     const isIdle =
@@ -219,8 +219,8 @@ export class Observer {
       // another one of the same connection, and the numbers are as before.
       const { acquired, cancelled, checking, closed, idle, inUse, timedOut, waiting } = status
       const { checks, longestConnect } = this.world.server.books
-      // A connect that a stall has held up looks that much slower to the pool than it was to the server.
-      const worthIt = inUse === 0 ? 0 : askedAgainAfter + ((longestConnect + stalled) * inUse) / waiting
+      // A connect is as slow as the pool saw it: a stall may have come between what the server did and the pool's hearing of it.
+      const worthIt = inUse === 0 ? 0 : askedAgainAfter + ((longestConnect + longestStall) * inUse) / waiting
       const seen = [acquired, cancelled, checking, checks, closed, idle, timedOut, waiting, stalled].join()
       if (this.sameSince?.seen !== seen) this.sameSince = { at: now, seen }
       else if (now > this.sameSince.at + patience + worthIt + rounding) {

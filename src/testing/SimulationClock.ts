@@ -25,6 +25,8 @@ export class SimulationClock implements Clock.Clock {
   now = 0
   /** How much of that passed while nobody could run. */
   stalled = 0
+  /** The longest of these times. */
+  longestStall = 0
   private nanos = 0n
   private readonly dice: Dice
   private readonly scheduler: SeededScheduler
@@ -93,6 +95,7 @@ export class SimulationClock implements Clock.Clock {
   /** Time passes, and nobody can run meanwhile: a long computation, a garbage collection, a laptop's lid. */
   stall(millis: number): void {
     this.stalled += millis
+    this.longestStall = Math.max(this.longestStall, millis)
     this.moveTo(this.now + millis)
   }
 

@@ -102,6 +102,9 @@ export class World implements Witness {
   get stalled(): number {
     return this.clock.stalled
   }
+  get longestStall(): number {
+    return this.clock.longestStall
+  }
 
   note(line: string): void {
     this.trace.push(`${String(this.now).padStart(7)}  ${line}`)

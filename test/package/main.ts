@@ -7,264 +7,37 @@
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { fileURLToPath, pathToFileURL } from "node:url"
-import { isDeepStrictEqual, parseArgs } from "node:util"
+import { pathToFileURL } from "node:url"
+import { parseArgs } from "node:util"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { publint } from "publint"
-import { formatMessage } from "publint/utils"
 import { Book } from "./Book.ts"
-import * as Contents from "./Contents.ts"
+import { bundleWorks, evaluate, expecting, isPrivate, isQuiet, isRequired, service, subpaths } from "./Installed.ts"
 import * as Project from "./Project.ts"
 import { run } from "./Run.ts"
 import * as Sizes from "./Sizes.ts"
+import {
+  attwSays,
+  contents,
+  manifest,
+  npmCorrects,
+  pack,
+  publintSays,
+  root,
+  type Tarball,
+  versionOf
+} from "./Tarball.ts"
 import * as Tools from "./Tools.ts"
 
 const { values: options } = parseArgs({
   options: { quick: { type: "boolean", default: false }, "write-sizes": { type: "boolean", default: false } }
 })
 
-/** This file is compiled into `.build/test/package`. */
-const root = fileURLToPath(new URL("../../..", import.meta.url))
 const consumer = path.join(root, "test", "package", "consumer")
 const page = path.join(root, "docs", "package.md")
 
-const filesBelow = (folder: string): ReadonlyArray<string> =>
-  fs
-    .readdirSync(folder, { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
-
-interface Tarball {
-  readonly file: string
-  readonly files: ReadonlyArray<string>
-  readonly packedSize: number
-  readonly unpackedSize: number
-}
-
-const pack = Effect.fnUntraced(function* (folder: string) {
-  const { output, status, stdout } = yield* run("npm", ["pack", "--json", "--pack-destination", folder], { cwd: root })
-  if (status !== 0) return yield* Effect.die(new Error(`npm pack failed\n${output}`))
-  // An older npm prints what `prepack` says before its own answer.
-  const [packed] = JSON.parse(stdout.slice(stdout.search(/^\[/m))) as [
-    { filename: string; files: ReadonlyArray<{ path: string }>; size: number; unpackedSize: number }
-  ]
-  const tarball: Tarball = {
-    file: path.join(folder, packed.filename),
-    files: packed.files.map((file) => file.path),
-    packedSize: packed.size,
-    unpackedSize: packed.unpackedSize
-  }
-  return tarball
-})
-
-interface Manifest extends Contents.Manifest {
-  readonly sideEffects: ReadonlyArray<string>
-  readonly devDependencies: Readonly<Record<string, string>>
-  readonly peerDependencies: Readonly<Record<string, string>>
-}
-
-const manifest = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8")) as Manifest
-
-const versionOf = (name: string): string =>
-  (JSON.parse(fs.readFileSync(path.join(root, "node_modules", name, "package.json"), "utf8")) as { version: string })
-    .version
-
-const contents = ({ files }: Tarball) =>
-  Effect.sync(() =>
-    Contents.problemsOf({
-      files,
-      manifest,
-      sources: filesBelow(path.join(root, "src"))
-        .filter((file) => file.endsWith(".ts"))
-        .map((file) => `src/${file}`)
-    })
-  )
-
-const publintSays = ({ file }: Tarball) =>
-  Effect.promise(async () => {
-    const bytes = fs.readFileSync(file)
-    const tarball = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer
-    const { messages, pkg } = await publint({ pack: { tarball }, level: "suggestion" })
-    return messages.map((message) => formatMessage(message, pkg, { color: false }) ?? message.code)
-  })
-
-/** npm corrects what it does not like when it publishes; then what is published is not what was tried. */
-const npmCorrects = Effect.fnUntraced(function* (work: string) {
-  const folder = path.join(work, "manifest")
-  fs.mkdirSync(folder)
-  fs.copyFileSync(path.join(root, "package.json"), path.join(folder, "package.json"))
-  const { output, status } = yield* run("npm", ["pkg", "fix"], { cwd: folder })
-  if (status !== 0) return output.trim().split("\n")
-  const corrected = JSON.parse(fs.readFileSync(path.join(folder, "package.json"), "utf8")) as Readonly<
-    Record<string, unknown>
-  >
-  const names = new Set([...Object.keys(manifest), ...Object.keys(corrected)])
-  return [...names]
-    .filter((name) => !isDeepStrictEqual(corrected[name], (manifest as object as Record<string, unknown>)[name]))
-    .map((name) => `npm would correct "${name}": ${JSON.stringify(corrected[name])}`)
-})
-
-const attwSays = Effect.fnUntraced(function* ({ file }: Tarball) {
-  const program = path.join(root, "node_modules", "@arethetypeswrong", "cli", "dist", "index.js")
-  const { output, status } = yield* run(
-    process.execPath,
-    [program, file, "--profile", "esm-only", "--format", "table-flipped", "--no-color"],
-    { cwd: root }
-  )
-  return status === 0 ? [] : output.trim().split("\n")
-})
-
 const complaint = (output: string): ReadonlyArray<string> => (output === "" ? [] : output.split("\n").slice(0, 12))
-
-/** The lines of `service.ts`; what differs from run to run is left open. */
-const serviceLines = [
-  /^session 1 greets Ada$/,
-  /^session 1 greets Grace$/,
-  /^AcquireTimeout POOL_ACQUIRE_TIMEOUT: \[pool sessions\] no connection within 50 ms \(waited \d+ ms, came as number 1 in line; 1 of 1 in use, .*held-too-long: /,
-  /^true$/,
-  /^acquired 3, timed out 1, of 1$/,
-  /^PoolConfigError$/,
-  /^10 to 100$/
-]
-
-const problemsOfService = (output: string, status: number | undefined): ReadonlyArray<string> => {
-  const lines = output
-    .split("\n")
-    .filter((line) => line.startsWith("> "))
-    .map((line) => line.slice(2).trim())
-  const isRight =
-    status === 0 &&
-    lines.length === serviceLines.length &&
-    serviceLines.every((expected, at) => expected.test(lines[at]!))
-  return isRight ? [] : [`ended with ${status}:`, ...output.split("\n").slice(0, 20)]
-}
-
-const service = Effect.fnUntraced(function* (
-  project: Project.Project,
-  tool: Tools.Tool,
-  file = "out/service.js",
-  env = {}
-) {
-  const { output, status } = yield* Project.call(tool, [file], { cwd: project.folder, env, timeout: 60_000 })
-  return problemsOfService(output, status)
-})
-
-const subpaths = Effect.fnUntraced(function* (project: Project.Project, tool: Tools.Tool) {
-  const { output, status, stdout } = yield* Project.call(tool, ["out/subpaths.js"], {
-    cwd: project.folder,
-    timeout: 60_000
-  })
-  const expected = "the same true, all true, connectors true, defined true"
-  return status === 0 && stdout.trim() === expected
-    ? []
-    : [`ended with ${status}, expected "${expected}":`, ...output.split("\n").slice(0, 20)]
-})
-
-/** A text that must be in what a program says, and how it must end. */
-const expecting = (
-  said: string,
-  isGood: boolean,
-  { output, status }: { readonly output: string; readonly status: number | undefined }
-): ReadonlyArray<string> =>
-  output.includes(said) && (status === 0) === isGood
-    ? []
-    : [
-        `expected ${isGood ? "success" : "a refusal"} with "${said}", got ${status}:`,
-        ...output.split("\n").slice(0, 20)
-      ]
-
-const evaluate = (project: Project.Project, code: string, tool = Tools.thisNode) =>
-  Project.call(tool, ["--input-type=module", "--eval", code], { cwd: project.folder, timeout: 60_000 })
-
-/** From CommonJS as well: since 20.19 Node's `require` takes modules. */
-const isRequired = Effect.fnUntraced(function* (project: Project.Project, tool: Tools.Tool) {
-  const code = `const { ConnectionPool } = require("effect-pool"); console.log("required", typeof ConnectionPool.make)`
-  const args = ["--input-type=commonjs", "--eval", code]
-  return expecting("required function", true, yield* Project.call(tool, args, { cwd: project.folder, timeout: 60_000 }))
-})
-
-/** Modules that nobody may import: each entry that is mapped to null, with one file of it. */
-const privateModules = [
-  "advisor/Sizes",
-  "cli/EffectPool",
-  "connectors/Postgres",
-  "engine/Engine",
-  "runtime/PoolRuntime"
-]
-
-const isPrivate = Effect.fnUntraced(function* (project: Project.Project, compiler: Tools.Tool) {
-  const entries = privateModules.map((name) => `effect-pool/${name}`)
-  const script = `
-    for (const name of ${JSON.stringify(entries)}) {
-      const code = await import(name).then(() => "imported", (error) => error.code)
-      if (code !== "ERR_PACKAGE_PATH_NOT_EXPORTED") throw new Error(name + ": " + code)
-    }
-    console.log("closed")
-  `
-  const problems = [...expecting("closed", true, yield* evaluate(project, script))]
-  const imports = entries.map((name, at) => `import * as module${at} from "${name}"\nexport { module${at} }\n`)
-  fs.writeFileSync(path.join(project.folder, "wrong.ts"), imports.join(""))
-  for (const settings of Project.settingsOf([true], [true])) {
-    const said = yield* Project.compile(project, compiler, ["wrong"], settings)
-    for (const name of entries) {
-      if (!said.includes(`error TS2307: Cannot find module '${name}'`)) {
-        problems.push(`${name} compiles with ${settings.moduleResolution}: ${said}`)
-      }
-    }
-  }
-  fs.rmSync(path.join(project.folder, "wrong.ts"))
-  return problems
-})
-
-/** Every module that package.json calls free of side effects is imported, and leaves the process as it was. */
-const isQuiet = Effect.fnUntraced(function* (project: Project.Project) {
-  const folder = path.join(project.folder, "node_modules", "effect-pool", "dist")
-  const loud = new Set(manifest.sideEffects.map((file) => file.replace("./dist/", "")))
-  const ours = filesBelow(folder).filter((file) => file.endsWith(".js") && !loud.has(file))
-  const external = new Set<string>()
-  for (const file of ours) {
-    const code = fs.readFileSync(path.join(folder, file), "utf8").replaceAll(/\/\*[^]*?\*\//g, "")
-    for (const [, name] of code.matchAll(/^(?:import|export) .*from "([^."][^"]*)"/gm)) external.add(name!)
-  }
-  const script = `
-    const state = () => JSON.stringify({
-      globals: Reflect.ownKeys(globalThis).map(String).sort(),
-      listeners: process.eventNames().map((name) => [String(name), process.listenerCount(name)]),
-      resources: process.getActiveResourcesInfo(),
-      environment: process.env,
-      exitCode: process.exitCode
-    })
-    for (const name of ${JSON.stringify([...external])}) await import(name).catch(() => {})
-    const before = state()
-    for (const file of ${JSON.stringify(ours.map((file) => pathToFileURL(path.join(folder, file)).href))}) {
-      await import(file)
-      if (state() !== before) throw new Error("importing " + file + " changed the process: " + before + " " + state())
-    }
-    console.log("quiet: ${ours.length}")
-  `
-  return expecting(`quiet: ${ours.length}`, true, yield* evaluate(project, script))
-})
-
-/** The page's script is the text of functions, which a bundler has changed: it must still be a program. */
-const bundleWorks = Effect.fnUntraced(function* (core: Project.Project, all: Project.Project) {
-  const bundled = yield* Sizes.bundle(
-    core.folder,
-    fs.readFileSync(path.join(core.folder, "out", "service.js"), "utf8"),
-    true
-  )
-  fs.writeFileSync(path.join(core.folder, "bundled.mjs"), bundled.code)
-  const problems = yield* service(core, Tools.thisNode, "bundled.mjs")
-  const http = yield* Sizes.bundle(
-    all.folder,
-    `export * from "../node_modules/effect-pool/dist/http/console/Script.js"`,
-    false
-  )
-  fs.writeFileSync(path.join(all.folder, "script.mjs"), http.code)
-  const code = `import { script } from "./script.mjs"; new Function(script); console.log("a script of " + (script.length > 10000))`
-  return [...problems, ...expecting("a script of true", true, yield* evaluate(all, code))]
-})
 
 const sizes = Effect.fnUntraced(function* (project: Project.Project, { packedSize, unpackedSize }: Tarball) {
   const measured = yield* Sizes.measure(project.folder, packedSize, unpackedSize)

@@ -74,6 +74,24 @@ describe("the log", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("does not say so of a successor that is made while the first one drains", () => {
+    const { layer, lines } = capture()
+    const make = ConnectionPool.make(new FakeServer().complete, { ...one, name: "twins" })
+    return Effect.gen(function* () {
+      const first = yield* make
+      const borrower = yield* Effect.forkChild(ConnectionPool.use(first, () => Effect.sleep("1 second")))
+      yield* Effect.yieldNow
+      const draining = yield* Effect.forkChild(ConnectionPool.drain(first))
+      yield* Effect.yieldNow
+      assert.strictEqual((yield* ConnectionPool.status(first)).state, "draining")
+      yield* make
+      assert.notInclude(texts(lines).join("\n"), "another pool of this process")
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(borrower)
+      yield* Fiber.join(draining)
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  })
+
   it.effect("says at Info that the pool drains and that it is closed", () =>
     Effect.gen(function* () {
       const lines = yield* logOf({}, (pool) => ConnectionPool.drain(pool))
