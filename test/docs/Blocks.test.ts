@@ -53,6 +53,8 @@ const isOurProgram = ({ words }: Command): boolean => words[0] === "npx" && word
 
 const hasServer = ({ line }: Command): boolean => /https?:\/\//.test(line)
 
+const isRunHere = (command: Command): boolean => isOurProgram(command) && !hasServer(command)
+
 /** Why a command is nothing that a reader of this project can type, if so. */
 const problemOf = (command: Command): string | undefined => {
   const [program, verb, ...rest] = command.words
@@ -125,6 +127,9 @@ describe("the code blocks of the documentation", () => {
       blocks.forEach(({ place, role }, index) => {
         const above = blocks[index - 1]
         if (role === "output") assert.include(["ts ", "sh "], `${above?.language} ${above?.role}`, place)
+        // Nobody would compare another one.
+        if (role === "output" && above?.language === "sh")
+          assert.lengthOf(commandsOf(above).filter(isRunHere), 1, place)
         if (role === "error") assert.strictEqual(`${above?.language} ${above?.role}`, "ts wrong", place)
       })
     }
@@ -167,14 +172,14 @@ describe("the commands of the documentation", () => {
 
   const ours = commands.filter(isOurProgram)
 
-  for (const command of ours.filter((each) => !hasServer(each))) {
+  for (const command of ours.filter(isRunHere)) {
     it.effect(`run: ${command.line} (${command.block.place})`, () =>
       Effect.gen(function* () {
         const folder = yield* temporaryFolder
         const output = below(command.block)
         const { error, exitCode, out } = yield* run(inFolder(command, folder))
         assert.strictEqual(exitCode, 0, error)
-        if (output?.role === "output" && commandsOf(command.block).length === 1) {
+        if (output?.role === "output") {
           assert.isTrue(matches(out, output.code), `the page says\n${output.code}\nbut it prints\n${out}`)
         }
       })
